@@ -1,0 +1,111 @@
+"""Every error a caller can see, with a stable code.
+
+``api.errors`` maps each code to an HTTP status, and a test checks that none is missing. Messages say
+what to do and never hold a path, an address, a traceback or biometric data.
+
+Errors cross process boundaries, so every class takes exactly one message argument: others fail to
+unpickle.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FaceServeError(Exception):
+    """Base of all. Raised itself only for what nobody foresaw."""
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str = "internal error") -> None:
+        super().__init__(message)
+
+
+class InvalidRequestError(FaceServeError):
+    """A field is missing, of the wrong type or out of range."""
+
+    code = "invalid_request"
+
+
+class InvalidImageError(FaceServeError):
+    """The bytes are not an image that can be decoded whole."""
+
+    code = "invalid_image"
+
+
+class NoFaceError(FaceServeError):
+    """An image to enrol shows no face."""
+
+    code = "no_face"
+
+
+class SeveralFacesError(FaceServeError):
+    """An image to enrol shows several faces and the pipeline asks for a single one."""
+
+    code = "several_faces"
+
+
+class FetchError(FaceServeError):
+    """An image URL may not be read, or could not be."""
+
+    code = "fetch_failed"
+
+
+class RejectedPairsError(FaceServeError):
+    """Some image-label pairs can't be enrolled; none of the list was."""
+
+    code = "rejected_pairs"
+
+
+class TooLargeError(FaceServeError):
+    """A body, an image or a list is over its limit."""
+
+    code = "too_large"
+
+
+class SlowClientError(FaceServeError):
+    """The request's body did not arrive in time."""
+
+    code = "slow_client"
+
+
+class GalleryNotFoundError(FaceServeError):
+    code = "gallery_not_found"
+
+
+class GalleryExistsError(FaceServeError):
+    code = "gallery_exists"
+
+
+class GalleryMismatchError(FaceServeError):
+    """Embeddings of one model were offered to a gallery of another. The message names both."""
+
+    code = "gallery_mismatch"
+
+
+class OverloadedError(FaceServeError):
+    """A queue is full: try again shortly."""
+
+    code = "overloaded"
+
+
+class UnavailableError(FaceServeError):
+    """A stage does not answer."""
+
+    code = "unavailable"
+
+
+class DeadlineExceededError(FaceServeError):
+    code = "deadline_exceeded"
+
+
+class ConfigError(FaceServeError):
+    """The configuration can't work. Raised at start, never while serving."""
+
+    code = "invalid_config"
+
+
+class ModelError(FaceServeError):
+    """A model's files are missing, of another digest, or don't fit the pipeline."""
+
+    code = "invalid_model"

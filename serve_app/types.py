@@ -1,0 +1,128 @@
+"""The words of the system: what travels between the stages.
+
+Arrays name their shape, dtype and colour order here once; everything else refers to these aliases.
+Owns no behaviour and knows nothing of Ray, HTTP, models or databases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, RGB, upright (EXIF orientation applied)."""
+
+Crop = NDArray[np.uint8]
+"""(112, 112, 3) uint8, RGB: one face, aligned where the detector gives landmarks."""
+
+Crops = NDArray[np.uint8]
+"""(N, 112, 112, 3) uint8, RGB."""
+
+Landmarks = NDArray[np.float32]
+"""(5, 2) float32, pixels of the original image: right eye, left eye, nose, right and left mouth
+corner as the person's own right and left."""
+
+Vectors = NDArray[np.float32]
+"""(N, D) float32, each row L2-normalised."""
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the original image."""
+
+CROP_SIZE = 112
+"""Side of a crop in pixels: every embedding model here takes 112 x 112 (ArcFace's convention)."""
+
+
+class IndexType(StrEnum):
+    """How FAISS searches a gallery."""
+
+    FLAT = "Flat"
+    IVF = "IVF"
+    HNSW32 = "HNSW32"
+
+
+class Metric(StrEnum):
+    """IP: cosine of L2-normalised embeddings, larger is closer. L2: squared distance, smaller is
+    closer (2 - 2 cos)."""
+
+    IP = "IP"
+    L2 = "L2"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One face as the detector saw it. ``landmarks`` is None for detectors that give boxes only."""
+
+    box: Box
+    score: float
+    landmarks: Landmarks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A detected face with the crop that the extractor embeds."""
+
+    box: Box
+    score: float
+    crop: Crop
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What the extractor answers: vectors (N, D) float32 and the model that made them.
+
+    The model id travels with the vectors so that vectors of two models are never mixed, also not
+    while a rolling upgrade has replicas of both.
+    """
+
+    model_id: str
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One template that is close to a probe. ``score`` is in the gallery's metric."""
+
+    template_id: int
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Candidates of each probe, nearest first, before any threshold."""
+
+    metric: Metric
+    candidates: list[list[Candidate]]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """A gallery's facts at one sequence number.
+
+    ``generation`` changes when a gallery is built anew; ``seq`` grows by one with each mutation.
+    A cache is current if it has both.
+    """
+
+    key: str
+    generation: str
+    seq: int
+    index_type: IndexType
+    metric: Metric
+    dimension: int
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a mutation did, read in its own transaction.
+
+    ``ids`` are those enrolled or removed; ``count`` is the gallery's size after it; ``labels`` maps
+    every template id to its label after it, or is None where the caller did not ask.
+    """
+
+    ids: list[int]
+    count: int
+    labels: dict[int, str] | None = None
