@@ -1,6 +1,6 @@
 """Every error a caller can see, with a stable code.
 
-``api.errors`` maps each code to an HTTP status, and a test checks that none is missing. Messages say
+``api.errors`` maps each code to an HTTP status; a test checks that none is missing. Messages say
 what to do and never hold a path, an address, a traceback or biometric data.
 
 Errors cross process boundaries, so every class takes exactly one message argument: others fail to

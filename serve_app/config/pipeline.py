@@ -1,0 +1,59 @@
+"""What is recognised, and how: the pipeline file as the rest of the code sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from serve_app.config.strict import StrictModel
+
+Runtime = Literal["auto", "paddle", "onnxruntime", "openvino"]
+
+
+class ModelConfig(StrictModel):
+    """A network: a name of the zoo, or a local directory in Paddle's form."""
+
+    model_name: str
+    model_dir: Path | None = None
+    batch_size: int = Field(8, ge=1, le=1024)
+    runtime: Runtime = "auto"
+    threads: int = Field(1, ge=1, le=256)
+    mirror: bool = False
+
+
+class DetectSizeConfig(StrictModel):
+    """Long side of what YuNet sees, in pixels: smaller images are enlarged, larger ones shrunk."""
+
+    smallest: int = Field(320, ge=32, le=4096)
+    largest: int = Field(640, ge=32, le=4096)
+
+
+class EnrolConfig(StrictModel):
+    """How an image becomes a template. ``detect: false`` embeds it whole, PaddleX's way."""
+
+    detect: bool = True
+    faces: Literal["largest", "single"] = "largest"
+
+
+class CompatConfig(StrictModel):
+    """``top1`` tests the best candidate only and keeps the weaker ones with it, as PaddleX does."""
+
+    threshold: Literal["each", "top1"] = "each"
+
+
+class PipelineConfig(StrictModel):
+    """``index`` is the gallery of requests that name none. ``rec_threshold`` is a cosine."""
+
+    detector: ModelConfig = ModelConfig(model_name="YuNet")
+    extractor: ModelConfig = ModelConfig(model_name="SFace")
+    device: Literal["cpu"] = "cpu"
+    det_threshold: float = Field(0.6, allow_inf_nan=False)
+    rec_threshold: float = Field(0.4, allow_inf_nan=False)
+    top_k: int = Field(5, ge=1, le=1000)
+    index: str | None = None
+    max_faces: int = Field(256, ge=1)
+    detect_size: DetectSizeConfig = DetectSizeConfig()
+    enrol: EnrolConfig = EnrolConfig()
+    compat: CompatConfig = CompatConfig()

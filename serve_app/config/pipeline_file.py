@@ -1,0 +1,120 @@
+"""Reading pipeline files: PaddleX's tutorial form and its current form (CONTRACT 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serve_app.config.pipeline import ModelConfig, PipelineConfig
+from serve_app.config.strict import refuse_unknown, validate
+from serve_app.errors import ConfigError
+
+OURS = ("device", "index", "enrol", "compat", "max_faces", "detect_size")
+"""Keys that are named alike in both forms and in PipelineConfig."""
+
+TUTORIAL_KEYS = {"score_thres": "rec_threshold", "return_k": "top_k"}
+CURRENT_KEYS = {
+    "det_threshold": "det_threshold",
+    "rec_threshold": "rec_threshold",
+    "rec_topk": "top_k",
+}
+DEFAULT_DETECTOR, DEFAULT_EXTRACTOR = "YuNet", "SFace"
+
+
+def load_pipeline(name: str) -> PipelineConfig:
+    """The embedded default for ``face_recognition``, else the pipeline file at that path.
+
+    Raises ConfigError that names the key and what to write instead.
+    """
+    if name == "face_recognition":
+        return PipelineConfig()
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"}:
+        raise ConfigError(
+            f"pipeline: {name} is neither face_recognition nor a .yaml file; name one of them"
+        )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ConfigError(f"pipeline: {path.name} can't be read; check the path") from None
+    except yaml.YAMLError:
+        raise ConfigError(f"pipeline: {path.name} is not valid YAML") from None
+    return parse_pipeline(content, base=path.parent)
+
+
+def parse_pipeline(content: object, *, base: Path) -> PipelineConfig:
+    """A pipeline file's content in either form; model directories are relative to ``base``.
+
+    A key given twice has its last value, as YAML loaders do it.
+    """
+    content = _nulls(content)
+    if isinstance(content, Mapping) and "Pipeline" in content:
+        sections = refuse_unknown(content, {"Global", "Pipeline"}, "")
+        return _from_tutorial_form(sections["Pipeline"], base)
+    return _from_current_form(content, base)
+
+
+def _from_tutorial_form(content: object, base: Path) -> PipelineConfig:
+    own = {"det_model", "rec_model", "det_batch_size", "rec_batch_size", "mirror", "runtime"}
+    section = refuse_unknown(content, {*own, *OURS, *TUTORIAL_KEYS}, "Pipeline")
+    runtime = {"runtime": section["runtime"]} if "runtime" in section else {}
+    detector = _named_or_local(section.get("det_model") or DEFAULT_DETECTOR, base) | runtime
+    extractor = _named_or_local(section.get("rec_model") or DEFAULT_EXTRACTOR, base) | runtime
+    for model, key in ((detector, "det_batch_size"), (extractor, "rec_batch_size")):
+        if key in section:
+            model["batch_size"] = section[key]
+    if "mirror" in section:
+        extractor["mirror"] = section["mirror"]
+    return _pipeline(section, TUTORIAL_KEYS, detector, extractor)
+
+
+def _from_current_form(content: object, base: Path) -> PipelineConfig:
+    content = refuse_unknown(content, {"pipeline_name", "SubModules", *OURS, *CURRENT_KEYS}, "")
+    modules = refuse_unknown(content.get("SubModules"), {"Detection", "Recognition"}, "SubModules")
+    return _pipeline(
+        content,
+        CURRENT_KEYS,
+        _submodule(modules, "Detection", DEFAULT_DETECTOR, base),
+        _submodule(modules, "Recognition", DEFAULT_EXTRACTOR, base),
+    )
+
+
+def _submodule(modules: dict[str, Any], name: str, default: str, base: Path) -> dict[str, Any]:
+    known = {"module_name", *ModelConfig.model_fields}
+    module = refuse_unknown(modules.get(name), known, f"SubModules.{name}")
+    module.pop("module_name", None)
+    module.setdefault("model_name", default)
+    if module.get("model_dir") is not None:
+        module["model_dir"] = (base / str(module["model_dir"])).absolute()
+    return module
+
+
+def _pipeline(
+    section: Mapping[str, Any],
+    renamed: Mapping[str, str],
+    detector: dict[str, Any],
+    extractor: dict[str, Any],
+) -> PipelineConfig:
+    values = {key: section[key] for key in OURS if section.get(key) is not None}
+    values |= {ours: section[theirs] for theirs, ours in renamed.items() if theirs in section}
+    return validate(
+        PipelineConfig, values | {"detector": detector, "extractor": extractor}, "pipeline"
+    )
+
+
+def _named_or_local(model: str, base: Path) -> dict[str, Any]:
+    """The tutorial form names a model of the zoo or a local directory with one key."""
+    directory = base / model
+    if "/" in model or directory.is_dir():
+        return {"model_name": directory.name, "model_dir": directory.absolute()}
+    return {"model_name": model}
+
+
+def _nulls(content: object) -> object:
+    """PaddleX evaluates strings: ``index: None`` means null."""
+    if isinstance(content, Mapping):
+        return {key: _nulls(value) for key, value in content.items()}
+    return None if content == "None" else content

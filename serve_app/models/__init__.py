@@ -1,0 +1,1 @@
+"""Pixels to faces to embeddings: networks, their files and the mathematics around them."""

@@ -1,0 +1,70 @@
+"""The detection stage: encoded image in, faces with crops out. Runs in the Detector's replicas and
+in the in-process pipeline alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from serve_app.errors import FaceServeError
+from serve_app.imaging import ImageLimits, decode
+from serve_app.models.alignment import crop_face, resize
+from serve_app.types import Crop, Detection, Face, Image
+
+logger = logging.getLogger(__name__)
+
+
+class FaceDetector(Protocol):
+    def detect(self, image: Image, threshold: float) -> list[Detection]:
+        """Faces with a score above ``threshold``; boxes lie inside the image and are not empty."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DetectItem:
+    """One image to look at. ``threshold`` None: don't detect, the whole image is one crop."""
+
+    image: bytes
+    threshold: float | None
+
+
+class DetectStage:
+    """Not thread-safe: one thread at a time runs it."""
+
+    def __init__(self, detector: FaceDetector, limits: ImageLimits, max_faces: int) -> None:
+        self._detector = detector
+        self._limits = limits
+        self._max_faces = max_faces
+
+    def detect(self, data: bytes, threshold: float) -> list[Face]:
+        """Faces above ``threshold``, at most ``max_faces`` of them (the highest scores).
+
+        Raises InvalidImageError, TooLargeError.
+        """
+        image = decode(data, self._limits)
+        found = self._detector.detect(image, threshold)
+        if len(found) > self._max_faces:
+            floor = sorted((d.score for d in found), reverse=True)[self._max_faces - 1]
+            found = [d for d in found if d.score >= floor][: self._max_faces]
+        return [Face(d.box, d.score, crop_face(image, d)) for d in found]
+
+    def crop_whole(self, data: bytes) -> Crop:
+        """The whole image as a crop. Raises InvalidImageError, TooLargeError."""
+        return resize(decode(data, self._limits))
+
+    def run(self, items: Sequence[DetectItem]) -> list[list[Face] | Crop | FaceServeError]:
+        """One answer an item, in order. A bad image fails alone, with its error as its answer."""
+        return [self._run_one(item) for item in items]
+
+    def _run_one(self, item: DetectItem) -> list[Face] | Crop | FaceServeError:
+        try:
+            if item.threshold is None:
+                return self.crop_whole(item.image)
+            return self.detect(item.image, item.threshold)
+        except FaceServeError as error:
+            return error
+        except Exception as error:
+            logger.error("detection failed: %s", type(error).__name__)
+            return FaceServeError()
