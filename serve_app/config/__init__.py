@@ -10,18 +10,23 @@ from serve_app.config.pipeline import (
 )
 from serve_app.config.pipeline_file import load_pipeline, parse_pipeline
 from serve_app.config.service import (
+    BatchSettings,
     FetchConfig,
+    IngressBatching,
     Limits,
     ServiceArgs,
     default_cache_dir,
     parse_service_args,
 )
+from serve_app.config.strict import validate
 
 __all__ = [
+    "BatchSettings",
     "CompatConfig",
     "DetectSizeConfig",
     "EnrolConfig",
     "FetchConfig",
+    "IngressBatching",
     "Limits",
     "ModelConfig",
     "PipelineConfig",
@@ -30,4 +35,5 @@ __all__ = [
     "load_pipeline",
     "parse_pipeline",
     "parse_service_args",
+    "validate",
 ]

@@ -1,4 +1,4 @@
-"""``args`` of the Serve file: what one request may cost, where the data lies, what may be fetched."""
+"""What the Serve file holds for our code: its ``args`` and the batching in ``user_config``."""
 
 from __future__ import annotations
 
@@ -25,6 +25,27 @@ class Limits(StrictModel):
     @property
     def image(self) -> ImageLimits:
         return ImageLimits(self.image_bytes, self.image_pixels)
+
+
+class BatchSettings(StrictModel):
+    """How a stage gathers work; part of ``user_config``, so it changes without a restart.
+
+    ``slots``: batches under way at once, as many as there are replicas to send to. ``max_cost``: of
+    one batch; a dearer item goes alone. ``max_queue_cost``: what may wait before new items are
+    refused with 429. Cost is counted in faces (extractor, index) or 256 KiB of image (detector).
+    """
+
+    slots: int = Field(1, ge=1)
+    max_cost: int = Field(8, ge=1)
+    max_queue_cost: int = Field(1024, ge=1)
+
+
+class IngressBatching(StrictModel):
+    """``user_config`` of the Ingress: how it gathers the calls to each stage."""
+
+    detector: BatchSettings = BatchSettings()
+    extractor: BatchSettings = BatchSettings(max_cost=16)
+    index: BatchSettings = BatchSettings(max_cost=64)
 
 
 class FetchConfig(StrictModel):

@@ -1,0 +1,72 @@
+"""``face-serve serve``: the whole graph on this machine, in HAProxy mode, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serve_app.deployments.environment import loopback_environment
+from serve_app.errors import ConfigError
+
+
+def serve(
+    config: Annotated[
+        Path, typer.Option(help="The Serve file: stages, replicas, resources, arguments.")
+    ] = Path("configs/serve/local.yaml"),
+    port: Annotated[int | None, typer.Option(help="Port instead of the file's.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the galleries lie, instead of the file's.")
+    ] = None,
+) -> None:
+    """Serve the documented HTTP API on this machine.
+
+    Prints one line when it is ready; Ctrl-C ends it and leaves nothing running.
+    """
+    started = time.monotonic()
+    run_dir = Path(tempfile.mkdtemp(prefix="face-serve-"))
+    try:
+        token = (data_dir or Path("data")).absolute() / "ray" / "auth_token"
+        os.environ.update(
+            loopback_environment(
+                haproxy=haproxy_program(), run_dir=run_dir, token=token, given=os.environ
+            )
+        )
+        # Ray reads its environment when it is imported: not before the lines above.
+        from serve_app.deployments.serve_file import load_serve_file
+        from serve_app.deployments.server import ensure_token, running_service
+
+        content = load_serve_file(config, port=port, data_dir=data_dir)
+        ensure_token(token)
+        stop = threading.Event()
+        with running_service(content) as url:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: stop.set())
+            seconds = time.monotonic() - started
+            print(f"face-serve is ready at {url} ({seconds:.0f} s), documentation at {url}/docs",
+                  flush=True)  # fmt: skip
+            stop.wait()
+            print("stopping", flush=True)
+    except KeyboardInterrupt:
+        print("stopped before it was ready", file=sys.stderr)
+        raise typer.Exit(130) from None
+    finally:
+        shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def haproxy_program() -> Path:
+    """``face-serve-haproxy`` beside this interpreter. Raises ConfigError if it is not installed."""
+    program = Path(sys.executable).parent / "face-serve-haproxy"
+    if not program.exists():
+        raise ConfigError(
+            "face-serve-haproxy is not beside this Python: install face-serve into its environment"
+        )
+    return program

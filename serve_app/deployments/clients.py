@@ -1,0 +1,161 @@
+"""The three ports over Ray handles: calls are coalesced, remote errors become ours.
+
+A remote error's text holds a traceback, a pid and an address: none of it leaves this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from ray.exceptions import RayError
+from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.batching import Batcher
+from serve_app.config import BatchSettings
+from serve_app.deployments.detector import DetectAnswer, detect_cost
+from serve_app.deployments.index import search_cost
+from serve_app.errors import FaceServeError, OverloadedError, UnavailableError
+from serve_app.index.cache import SearchRequest
+from serve_app.models.detector import DetectItem
+from serve_app.types import (
+    Crop,
+    Crops,
+    Embeddings,
+    Face,
+    GalleryInfo,
+    IndexType,
+    Metric,
+    Receipt,
+    SearchResult,
+)
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+class StageCaller:
+    """Calls one deployment. ``timeout_s`` bounds a call, so that a hung replica frees its slot."""
+
+    def __init__(self, stage: str, handle: DeploymentHandle, timeout_s: float) -> None:
+        self._stage = stage
+        self._handle = handle
+        self._timeout_s = timeout_s
+
+    async def call(self, method: str, *args: object) -> Any:
+        """Raises OverloadedError, UnavailableError (the replica died, hung or is not there yet)."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await getattr(self._handle, method).remote(*args)
+        except BackPressureError:
+            raise OverloadedError(f"{self._stage} is over capacity; try again shortly") from None
+        except (RayError, RayServeException, TimeoutError, ConnectionError) as error:
+            logger.warning("%s unavailable: %s", self._stage, type(error).__name__)
+            raise UnavailableError(f"{self._stage} is unavailable; try again shortly") from None
+        except Exception as error:
+            if type(error).__module__.startswith("grpc"):
+                logger.warning("%s unavailable: %s", self._stage, type(error).__name__)
+                raise UnavailableError(f"{self._stage} is unavailable; try again") from None
+            logger.error("call to %s failed: %s", self._stage, type(error).__name__)
+            raise FaceServeError from None
+
+
+class RayDetector:
+    def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
+        self._stage = StageCaller("detector", handle, timeout_s)
+        self._batcher: Batcher[DetectItem, DetectAnswer] = Batcher(
+            self._send, BatchSettings(), cost=detect_cost, retry=True
+        )
+
+    def configure(self, settings: BatchSettings) -> None:
+        self._batcher.configure(settings)
+
+    async def detect(self, image: bytes, threshold: float) -> list[Face]:
+        faces = await self._batcher.submit(DetectItem(image, threshold))
+        assert isinstance(faces, list)
+        return faces
+
+    async def crop_whole(self, image: bytes) -> Crop:
+        crop = await self._batcher.submit(DetectItem(image, None))
+        assert isinstance(crop, np.ndarray)
+        return crop
+
+    async def _send(self, items: list[DetectItem]) -> list[DetectAnswer | FaceServeError]:
+        answers: list[DetectAnswer | FaceServeError] = await self._stage.call("detect", items)
+        return answers
+
+
+class RayExtractor:
+    def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
+        self._stage = StageCaller("extractor", handle, timeout_s)
+        self._batcher: Batcher[Crops, Embeddings] = Batcher(
+            self._send, BatchSettings(), cost=len, retry=True
+        )
+
+    def configure(self, settings: BatchSettings) -> None:
+        self._batcher.configure(settings)
+
+    async def extract(self, crops: Crops) -> Embeddings:
+        return await self._batcher.submit(crops)
+
+    async def _send(self, items: list[Crops]) -> list[Embeddings | FaceServeError]:
+        answers: list[Embeddings | FaceServeError] = await self._stage.call("extract", items)
+        return answers
+
+
+class RayIndex:
+    """Searches are coalesced and tried again; a mutation whose replica died is not, as it may have
+    been committed: the caller learns that the stage was unavailable."""
+
+    def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
+        self._stage = StageCaller("index", handle, timeout_s)
+        self._batcher: Batcher[SearchRequest, SearchResult] = Batcher(
+            self._send, BatchSettings(), cost=search_cost, retry=True
+        )
+
+    def configure(self, settings: BatchSettings) -> None:
+        self._batcher.configure(settings)
+
+    async def search(self, key: str, probes: Embeddings, top_k: int) -> SearchResult:
+        return await self._batcher.submit(SearchRequest(key, probes, top_k))
+
+    async def build(
+        self,
+        key: str,
+        index_type: IndexType,
+        metric: Metric,
+        labels: Sequence[str],
+        embeddings: Embeddings,
+        *,
+        with_labels: bool,
+    ) -> Receipt:
+        answer = await self._stage.call(
+            "build", key, index_type, metric, list(labels), embeddings, with_labels
+        )
+        return _unwrap(answer, Receipt)
+
+    async def add(
+        self, key: str, labels: Sequence[str], embeddings: Embeddings, *, with_labels: bool
+    ) -> Receipt:
+        answer = await self._stage.call("add", key, list(labels), embeddings, with_labels)
+        return _unwrap(answer, Receipt)
+
+    async def remove(self, key: str, ids: Sequence[int], *, with_labels: bool) -> Receipt:
+        return _unwrap(await self._stage.call("remove", key, list(ids), with_labels), Receipt)
+
+    async def describe(self, key: str) -> GalleryInfo:
+        return _unwrap(await self._stage.call("describe", key), GalleryInfo)
+
+    async def _send(self, items: list[SearchRequest]) -> list[SearchResult | FaceServeError]:
+        answers: list[SearchResult | FaceServeError] = await self._stage.call("search", items)
+        return answers
+
+
+def _unwrap(answer: Answer | FaceServeError, _kind: type[Answer]) -> Answer:
+    if isinstance(answer, FaceServeError):
+        raise answer
+    return answer

@@ -1,0 +1,49 @@
+"""Host of the HTTP API: composes the stages behind it. Computes nothing itself but drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.api.app import create_app
+from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, validate
+from serve_app.deployments.clients import RayDetector, RayExtractor, RayIndex
+from serve_app.fetching import Fetcher
+from serve_app.service import RecognitionService
+
+
+class Ingress:
+    def __init__(
+        self,
+        detector: DeploymentHandle,
+        extractor: DeploymentHandle,
+        index: DeploymentHandle,
+        pipeline: PipelineConfig,
+        args: ServiceArgs,
+    ) -> None:
+        timeout_s = args.limits.request_timeout_s
+        self._detector = RayDetector(detector, timeout_s)
+        self._extractor = RayExtractor(extractor, timeout_s)
+        self._index = RayIndex(index, timeout_s)
+        self._pipeline = pipeline
+        self._args = args
+        self.reconfigure({})
+
+    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        batching = validate(IngressBatching, user_config, "user_config")
+        self._detector.configure(batching.detector)
+        self._extractor.configure(batching.extractor)
+        self._index.configure(batching.index)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """Ray Serve's hook: the app is built in the replica, so nothing of it is pickled."""
+        service = RecognitionService(self._detector, self._extractor, self._index, self._pipeline)
+        fetcher = Fetcher(
+            allow=self._args.fetch.allow,
+            max_bytes=self._args.limits.image_bytes,
+            timeout_s=self._args.fetch.timeout_s,
+        )
+        return create_app(service, fetcher, self._pipeline, self._args.limits)
