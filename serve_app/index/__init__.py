@@ -1,0 +1,1 @@
+"""Embeddings to candidates, durably: the SQL store is the truth, FAISS its fast shape in memory."""
