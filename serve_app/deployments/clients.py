@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from ray.exceptions import RayError
@@ -35,7 +35,6 @@ from serve_app.types import (
 )
 
 logger = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 
 
 class StageCaller:
@@ -136,26 +135,32 @@ class RayIndex:
         answer = await self._stage.call(
             "build", key, index_type, metric, list(labels), embeddings, with_labels
         )
-        return _unwrap(answer, Receipt)
+        receipt: Receipt = _raised(answer)
+        return receipt
 
     async def add(
         self, key: str, labels: Sequence[str], embeddings: Embeddings, *, with_labels: bool
     ) -> Receipt:
         answer = await self._stage.call("add", key, list(labels), embeddings, with_labels)
-        return _unwrap(answer, Receipt)
+        receipt: Receipt = _raised(answer)
+        return receipt
 
     async def remove(self, key: str, ids: Sequence[int], *, with_labels: bool) -> Receipt:
-        return _unwrap(await self._stage.call("remove", key, list(ids), with_labels), Receipt)
+        answer = await self._stage.call("remove", key, list(ids), with_labels)
+        receipt: Receipt = _raised(answer)
+        return receipt
 
     async def describe(self, key: str) -> GalleryInfo:
-        return _unwrap(await self._stage.call("describe", key), GalleryInfo)
+        info: GalleryInfo = _raised(await self._stage.call("describe", key))
+        return info
 
     async def _send(self, items: list[SearchRequest]) -> list[SearchResult | FaceServeError]:
         answers: list[SearchResult | FaceServeError] = await self._stage.call("search", items)
         return answers
 
 
-def _unwrap(answer: Answer | FaceServeError, _kind: type[Answer]) -> Answer:
+def _raised(answer: Any) -> Any:
+    """A stage's answer; raises it if it is an error."""
     if isinstance(answer, FaceServeError):
         raise answer
     return answer

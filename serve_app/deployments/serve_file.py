@@ -18,7 +18,7 @@ from serve_app.config import (
     parse_service_args,
     validate,
 )
-from serve_app.config.strict import nearest
+from serve_app.config.strict import StrictModel, nearest
 from serve_app.errors import ConfigError
 
 IMPORT_PATH = "serve_app.deployments.app:build_app"
@@ -56,12 +56,12 @@ def load_serve_file(
 
 def logical_cpus(content: Mapping[str, Any]) -> float:
     """Sum of ``num_cpus`` over all replicas: what Ray must believe it has to place them."""
-    return sum(
-        deployment.get("num_replicas", 1)
-        * deployment.get("ray_actor_options", {}).get("num_cpus", 1)
-        for application in content.get("applications", [])
-        for deployment in application.get("deployments", [])
-    )
+    total = 0.0
+    for application in content.get("applications", []):
+        for deployment in application.get("deployments", []):
+            cpus = deployment.get("ray_actor_options", {}).get("num_cpus", 1)
+            total += deployment.get("num_replicas", 1) * cpus
+    return total
 
 
 def _check_application(application: dict[str, Any], data_dir: Path | None) -> None:
@@ -74,13 +74,17 @@ def _check_application(application: dict[str, Any], data_dir: Path | None) -> No
     if service.pipeline.endswith((".yaml", ".yml")):
         args["pipeline"] = str(Path(service.pipeline).absolute())
     application["args"] = args
-    names = {"Ingress": IngressBatching, "Detector": BatchSettings, "Extractor": BatchSettings,
-             "Index": BatchSettings}  # fmt: skip
+    known: dict[str, type[StrictModel]] = {
+        "Ingress": IngressBatching,
+        "Detector": BatchSettings,
+        "Extractor": BatchSettings,
+        "Index": BatchSettings,
+    }
     for deployment in application.get("deployments", []):
         name = deployment.get("name")
-        if name not in names:
-            raise ConfigError(f"deployments: {name} is not known{nearest(str(name), names)}")
-        validate(names[name], deployment.get("user_config") or {}, f"{name}.user_config")
+        if name not in known:
+            raise ConfigError(f"deployments: {name} is not known{nearest(str(name), known)}")
+        validate(known[name], deployment.get("user_config") or {}, f"{name}.user_config")
 
 
 def _refuse_unknown(value: object, annotation: Any, where: str) -> None:

@@ -1,0 +1,115 @@
+"""Errors to HTTP: one table from code to status, one envelope, one form of validation messages.
+
+Knows nothing of routes. Nothing that a client sent is ever part of a message made here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Response
+from pydantic import ValidationError
+
+from serve_app.api.schemas import Failure
+from serve_app.errors import FaceServeError, InvalidRequestError, TooLargeError
+
+STATUS: dict[str, int] = {
+    "invalid_request": 422,
+    "invalid_image": 422,
+    "no_face": 422,
+    "several_faces": 422,
+    "fetch_failed": 422,
+    "rejected_pairs": 422,
+    "too_large": 413,
+    "slow_client": 408,
+    "gallery_not_found": 404,
+    "gallery_exists": 409,
+    "gallery_mismatch": 409,
+    "overloaded": 429,
+    "unavailable": 503,
+    "deadline_exceeded": 504,
+    "internal": 500,
+    "invalid_config": 500,
+    "invalid_model": 500,
+}
+"""HTTP status of each ``FaceServeError.code``."""
+
+INTERNAL_MESSAGE = "Internal server error"
+RETRY_AFTER_S = 1
+TOLD_PROBLEMS = 20
+"""Problems of one body that are listed; the rest is only counted."""
+
+NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields from"
+
+
+def failure_response(error: FaceServeError, log_id: str) -> Response:
+    """The envelope of an error. A status of 500 never says more than a fixed text."""
+    status = STATUS.get(error.code, 500)
+    message = INTERNAL_MESSAGE if status == 500 else str(error)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503} else {}
+    return envelope_response(status, message, log_id, headers)
+
+
+def envelope_response(
+    status: int, message: str, log_id: str, headers: dict[str, str] | None = None
+) -> Response:
+    failure = Failure(log_id=log_id, error_code=status, error_msg=message)
+    return Response(
+        failure.model_dump_json(by_alias=True),
+        status_code=status,
+        headers=headers,
+        media_type="application/json",
+    )
+
+
+def invalid_field(kind: str, field: str, message: str) -> InvalidRequestError:
+    """One problem of one field of the body, in the form of all validation messages."""
+    return _invalid([{"type": kind, "loc": f"body.{field}" if field else "body", "msg": message}])
+
+
+def invalid_body(error: ValidationError, body: bytes) -> FaceServeError:
+    """What is wrong with a body, as PaddleX 3.x words it: a JSON list of type, loc and msg.
+
+    A list that is too long is a TooLargeError, all else an InvalidRequestError.
+    """
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    for problem in problems:
+        if problem["type"] == "too_long":
+            return TooLargeError(f"{_location(problem['loc'])} is too long: send it in parts")
+    told = [_told(problem, body) for problem in problems[:TOLD_PROBLEMS]]
+    if rest := len(problems) - len(told):
+        told.append({"type": "more", "loc": "body", "msg": f"{rest} more problems of this kind"})
+    return _invalid(told)
+
+
+def _invalid(problems: Sequence[dict[str, str]]) -> InvalidRequestError:
+    return InvalidRequestError(json.dumps(problems, ensure_ascii=False))
+
+
+def _told(problem: Any, body: bytes) -> dict[str, str]:
+    kind, loc, message = problem["type"], _location(problem["loc"]), problem["msg"]
+    if kind == "model_type":
+        kind, message = "model_attributes_type", NOT_AN_OBJECT
+    elif kind == "json_invalid":
+        loc, message = f"body[{_offset(message, body)}]", "JSON decode error"
+    return {"type": kind, "loc": loc, "msg": message}
+
+
+def _location(parts: tuple[int | str, ...]) -> str:
+    """``body.imageLabelPairs[0].label``. Parts are names of our schemas and positions only."""
+    return "body" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts)
+
+
+def _offset(message: str, body: bytes) -> int:
+    """Where the JSON breaks, in bytes from the start, of the parser's "at line L column C"."""
+    found = re.search(r"at line (\d+) column (\d+)$", message)
+    if found is None:
+        return 0
+    line, column = int(found[1]), int(found[2])
+    start = 0
+    for _ in range(line - 1):
+        start = body.find(b"\n", start) + 1
+    return max(0, min(start + column - 1, len(body)))

@@ -1,0 +1,41 @@
+"""The picture in an infer reply: decode, draw, JPEG, base64, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pybase64
+
+from serve_app.drawing import draw
+from serve_app.imaging import ImageLimits, decode, encode_jpeg
+from serve_app.service import Recognition
+
+DRAWINGS_AT_ONCE = 2
+"""Each holds an image's pixels several times over: up to 120 MB each at the limit."""
+
+
+class Visualiser:
+    """Belongs to one event loop."""
+
+    def __init__(self, limits: ImageLimits) -> None:
+        self._limits = limits
+        self._slots = asyncio.Semaphore(DRAWINGS_AT_ONCE)
+
+    async def picture(self, image: bytes, recognitions: Sequence[Recognition]) -> str:
+        """Base64 of a JPEG: the encoded ``image`` with its faces and their best candidates.
+
+        Raises InvalidImageError, TooLargeError.
+        """
+        async with self._slots:
+            return await asyncio.to_thread(self._picture, image, recognitions)
+
+    def _picture(self, image: bytes, recognitions: Sequence[Recognition]) -> str:
+        faces = [
+            (r.box, r.candidates[0].label, r.candidates[0].score)
+            if r.candidates
+            else (r.box, None, None)
+            for r in recognitions
+        ]
+        drawn = draw(decode(image, self._limits), faces)
+        return pybase64.b64encode(encode_jpeg(drawn)).decode("ascii")

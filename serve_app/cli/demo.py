@@ -1,0 +1,7 @@
+"""``face-serve demo``"""
+
+from __future__ import annotations
+
+
+def demo() -> None:
+    """placeholder"""

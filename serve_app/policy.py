@@ -1,0 +1,89 @@
+"""The rules of recognition as pure functions: which candidates count, which face is enrolled, what
+a gallery may be called.
+
+Owns no state and must not know configuration files, HTTP, models or the index: callers pass plain
+values. CONTRACT 1 to 3 is the source of every rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from serve_app.errors import InvalidRequestError, NoFaceError, SeveralFacesError
+from serve_app.types import Box, Candidate, Face, Metric
+
+ThresholdRule = Literal["each", "top1"]
+FaceRule = Literal["largest", "single"]
+
+MAX_KEY_LENGTH = 128
+MAX_TEMPLATE_ID = 2**63 - 1
+"""FAISS and the store hold ids as int64; none larger was ever given out."""
+
+KEY_RULE = (
+    f"a gallery key has 1 to {MAX_KEY_LENGTH} ASCII letters, digits, '.', '_' or '-', starts with "
+    "a letter or digit and has no '..'"
+)
+_KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_KEY_LENGTH - 1}}}")
+
+
+def check_key(key: str) -> None:
+    """Refuse gallery keys that could be mistaken for something else in a path, a log or a query.
+
+    Raises InvalidRequestError with the rule, never with the key.
+    """
+    if ".." in key or _KEY.fullmatch(key) is None:
+        raise InvalidRequestError(KEY_RULE)
+
+
+def default_threshold(cosine: float, metric: Metric) -> float:
+    """A threshold configured as a cosine, in the terms of ``metric``.
+
+    For unit vectors the squared Euclidean distance is 2 - 2 cos, so the same faces pass.
+    """
+    return cosine if metric is Metric.IP else 2.0 - 2.0 * cosine
+
+
+def is_close(score: float, threshold: float, metric: Metric) -> bool:
+    """Whether ``score`` is at least as close as ``threshold``, both in the metric's own terms."""
+    return score >= threshold if metric is Metric.IP else score <= threshold
+
+
+def accepted(
+    candidates: Sequence[Candidate], threshold: float, metric: Metric, rule: ThresholdRule
+) -> list[Candidate]:
+    """The candidates (nearest first) that a threshold lets through.
+
+    ``each`` tests every one. ``top1`` tests the nearest and keeps or drops all with it, as PaddleX
+    does.
+    """
+    if rule == "top1":
+        near = bool(candidates) and is_close(candidates[0].score, threshold, metric)
+        return list(candidates) if near else []
+    return [c for c in candidates if is_close(c.score, threshold, metric)]
+
+
+def face_to_enrol(faces: Sequence[Face], rule: FaceRule) -> Face:
+    """The face of an image that becomes a template: the only one, or the largest by area.
+
+    Of equally large ones the first, in the detector's order. Raises NoFaceError; SeveralFacesError
+    if ``rule`` is ``single``.
+    """
+    if not faces:
+        raise NoFaceError("no face found: send an image that shows the face larger and sharper")
+    if rule == "single" and len(faces) > 1:
+        raise SeveralFacesError(
+            f"several faces found ({len(faces)}): send an image that shows one person only"
+        )
+    return max(faces, key=lambda face: _area(face.box))
+
+
+def removable(ids: Iterable[int]) -> list[int]:
+    """The ids that a gallery can hold at all, each once, in their order: others are ignored."""
+    return list(dict.fromkeys(i for i in ids if 0 <= i <= MAX_TEMPLATE_ID))
+
+
+def _area(box: Box) -> float:
+    x1, y1, x2, y2 = box
+    return (x2 - x1) * (y2 - y1)

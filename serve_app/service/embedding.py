@@ -1,0 +1,63 @@
+"""Crops to vectors in as few extractor calls as fit, with a bad crop failing alone.
+
+Owns how crops are spread over calls. Must not know where crops come from or what becomes of the
+vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from serve_app.errors import FaceServeError, InvalidImageError, UnavailableError
+from serve_app.ports import Extractor
+from serve_app.types import Crop, Embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What became of a list of crops. ``embeddings`` holds those that have one, in their order, and
+    is None if none has; ``failures`` says of the other positions why not."""
+
+    embeddings: Embeddings | None
+    failures: dict[int, FaceServeError] = field(default_factory=dict)
+
+
+async def embed(extractor: Extractor, crops: Sequence[Crop], crops_a_call: int) -> Embedded:
+    """Embeddings of crops, each (112, 112, 3).
+
+    Raises UnavailableError if they came of two models: the extractor is just being replaced.
+    """
+    parts: list[Embeddings] = []
+    failures: dict[int, FaceServeError] = {}
+    for start in range(0, len(crops), crops_a_call):
+        chunk = crops[start : start + crops_a_call]
+        try:
+            parts.append(await _extract(extractor, chunk))
+        except InvalidImageError as error:
+            if len(chunk) == 1:
+                failures[start] = error
+                continue
+            # The extractor doesn't say which crop it was, so each is asked for alone.
+            alone = await embed(extractor, chunk, 1)
+            failures |= {start + position: e for position, e in alone.failures.items()}
+            if alone.embeddings is not None:
+                parts.append(alone.embeddings)
+    return Embedded(_joined(parts), failures)
+
+
+async def _extract(extractor: Extractor, crops: Sequence[Crop]) -> Embeddings:
+    embeddings = await extractor.extract(np.stack(crops))
+    if len(embeddings.vectors) != len(crops):
+        raise FaceServeError("the extractor answered another number of crops than were sent")
+    return embeddings
+
+
+def _joined(parts: Sequence[Embeddings]) -> Embeddings | None:
+    if not parts:
+        return None
+    if len({part.model_id for part in parts}) > 1:
+        raise UnavailableError("the extractor is being replaced by another model: try again")
+    return Embeddings(parts[0].model_id, np.concatenate([part.vectors for part in parts]))
