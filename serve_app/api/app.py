@@ -87,7 +87,8 @@ def create_app(
         """Find the faces of an image and who they are."""
         return await exchange.answer(request, schemas.InferRequest, operations.infer)
 
-    @app.api_route("/health", methods=["GET", "HEAD"], response_model=schemas.Health)
+    @app.head("/health", include_in_schema=False)
+    @app.get("/health", response_model=schemas.Health)
     async def check_health() -> Response:
         """Whether the service answers."""
         health = schemas.Health(log_id=new_log_id())

@@ -93,6 +93,8 @@ def _told(problem: Any, body: bytes) -> dict[str, str]:
     kind, loc, message = problem["type"], _location(problem["loc"]), problem["msg"]
     if kind == "model_type":
         kind, message = "model_attributes_type", NOT_AN_OBJECT
+    elif kind == "list_type":
+        message = "Input should be a valid list"  # reading JSON, pydantic says array
     elif kind == "json_invalid":
         loc, message = f"body[{_offset(message, body)}]", "JSON decode error"
     return {"type": kind, "loc": loc, "msg": message}
