@@ -1,0 +1,157 @@
+"""What a newcomer sees: it starts, answers, listens where it should, documents itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from tests.conformance.replay import RELEASES, Reply, judge, replay
+from tests.integration.service import ROOT, Service
+
+SHARED = ROOT.parent / "shared"
+
+
+def portrait(*, turned: bool = False) -> bytes:
+    data = pytest.importorskip("skimage.data", reason="the portrait comes with scikit-image")
+    image = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    if turned:
+        image = cv2.resize(image[:, ::-1], None, fx=0.6, fy=0.6)
+    return bytes(cv2.imencode(".jpg", image)[1].tobytes())
+
+
+def test_tells_that_it_is_ready_in_one_line(service: Service) -> None:
+    lines = service.log.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(f"face-serve is ready at {service.url}")
+    assert service.seconds_to_ready < 60
+
+
+def test_tutorial_flow_on_a_real_photograph(service: Service) -> None:
+    image = base64.b64encode(portrait()).decode()
+    pairs = [{"image": image, "label": "Eileen Collins"}, {"image": image, "label": "again"}]
+    built = service.post("/face-recognition-index-build", {"imageLabelPairs": pairs}).json()
+    key = built["result"]["indexKey"]
+    assert built["result"]["idMap"] == {"0": "Eileen Collins", "1": "again"}
+    pair = [{"image": image, "label": "third"}]
+    added = service.post(
+        "/face-recognition-index-add", {"imageLabelPairs": pair, "indexKey": key}
+    ).json()
+    assert added["result"]["imageCount"] == 3
+    removed = service.post("/face-recognition-index-remove", {"ids": [1, 2], "indexKey": key})
+    assert removed.json()["result"]["idMap"] == {"0": "Eileen Collins"}
+    probe = base64.b64encode(portrait(turned=True)).decode()
+    reply = service.post("/face-recognition-infer", {"image": probe, "indexKey": key}).json()
+    (face,) = reply["result"]["faces"]
+    assert face["recResults"][0]["label"] == "Eileen Collins"
+    assert face["recResults"][0]["score"] > 0.7
+    drawn = cv2.imdecode(np.frombuffer(base64.b64decode(reply["result"]["image"]), np.uint8), 1)
+    assert drawn is not None
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the tutorial is in ../shared, which is not here")
+def test_tutorial_client_unchanged(service: Service, tmp_path: Path) -> None:
+    """Must hold 1. Only the address in its first line of code is another."""
+    text = (SHARED / "tutorial.md").read_text(encoding="utf-8")
+    code = re.findall(r'<code class="language-python">(import base64.*?)</code>', text, re.S)[0]
+    for entity, character in (("&quot;", '"'), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        code = code.replace(entity, character)
+    script = tmp_path / "client.py"
+    script.write_text(code.replace("http://0.0.0.0:8080", service.url), encoding="utf-8")
+    faces = sorted((SHARED / "faces/scenes/portraits").glob("*.jpg"))
+    for number in range(5):
+        (tmp_path / f"demo{number}.jpg").write_bytes(faces[number % len(faces)].read_bytes())
+    run = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Number of images indexed: 3\nNumber of images indexed: 4" in run.stdout
+    assert (tmp_path / "out.jpg").stat().st_size > 10_000
+    assert "'recResults'" in run.stdout
+
+
+def test_recorded_replies_over_ray(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """Must hold 2, through the proxy and all four deployments."""
+
+    async def run() -> dict[str, Reply]:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+
+            async def send(
+                method: str, path: str, body: bytes | None, headers: dict[str, str]
+            ) -> Reply:
+                url = f"{service.url}/paddlex{path}"
+                reply = await client.request(method, url, content=body, headers=headers)
+                return Reply(reply.status_code, reply.json())
+
+            return await replay(send)
+
+    replies = asyncio.run(run())
+    for release in RELEASES:
+        outcome = judge(release, replies)
+        with capsys.disabled():
+            print(
+                f"\ngoldens {release} over Ray: {len(outcome.passed)} pass, "
+                f"{len(outcome.explained)} differ for a reason"
+            )
+        assert not outcome.unexplained
+        assert not outcome.stale
+
+
+def test_documents_itself(service: Service) -> None:
+    schema = httpx.get(f"{service.url}/openapi.json").json()
+    assert "/face-recognition-infer" in schema["paths"]
+    page = httpx.get(f"{service.url}/docs").text
+    assert "swagger" in page.lower()
+    assert not re.findall(r'(?:src|href)="https?://', page), "the page needs a foreign host"
+
+
+def test_listens_on_loopback_only(service: Service) -> None:
+    """All but the gRPC port of each replica, which Ray always binds to every address (README)."""
+    loopback, open_to_all = set(), []
+    for process in service.processes():
+        with_name = (process.pid, " ".join(process.cmdline())[:60])
+        for connection in process.net_connections("tcp"):
+            if connection.status != psutil.CONN_LISTEN:
+                continue
+            if connection.laddr.ip in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+                loopback.add(connection.laddr.port)
+            else:
+                open_to_all.append(with_name)
+    assert {service.ports["http"], service.ports["metrics"], service.ports["stats"]} <= loopback
+    assert all("ServeReplica:" in name for _, name in open_to_all), open_to_all
+    assert len({pid for pid, _ in open_to_all}) == len(open_to_all), "one port a replica, no more"
+
+
+def test_ray_asks_for_its_token(service: Service) -> None:
+    """The dashboard takes jobs, which are code: not without the token."""
+    token = service.directory / "data" / "ray" / "auth_token"
+    assert token.stat().st_mode & 0o077 == 0
+    dashboards = [
+        p for p in service.processes() if "dashboard/dashboard.py" in " ".join(p.cmdline())
+    ]
+    ports = {
+        connection.laddr.port
+        for process in dashboards
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    refused = 0
+    for port in ports:
+        try:
+            reply = httpx.get(f"http://127.0.0.1:{port}/api/serve/applications/", timeout=5)
+        except httpx.HTTPError:
+            continue  # not an HTTP port
+        if reply.status_code == 200:  # the exporter of metrics answers any path with them
+            assert reply.headers["content-type"].startswith("text/plain")
+            continue
+        refused += reply.status_code in (401, 403)
+    assert refused == 1
