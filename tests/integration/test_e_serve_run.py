@@ -1,0 +1,74 @@
+"""The same Serve file with Ray's own command and its default proxy. The session's cluster is down by
+then or idle; this one lives in a directory of its own."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from serve_app.deployments.environment import free_port
+from tests.integration.service import ROOT
+from tests.integration.test_a_service import portrait
+
+
+@pytest.mark.timeout(300)
+def test_serve_run_with_the_default_proxy() -> None:
+    directory = Path(tempfile.mkdtemp(prefix="fsr-", dir="/tmp"))
+    content = yaml.safe_load((ROOT / "configs/serve/local.yaml").read_text(encoding="utf-8"))
+    port = content["http_options"]["port"] = free_port()
+    (directory / "local.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("RAY_SERVE_")
+    }
+    environment |= {
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_TMPDIR": str(directory),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+    command = [str(Path(sys.executable).parent / "serve"), "run", "local.yaml"]
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
+    try:
+        answer = _first_answer(f"http://127.0.0.1:{port}", process)
+        assert answer["idMap"] == {"0": "Eileen Collins"}
+        assert (directory / "data" / "galleries.db").exists(), "data_dir is not where it was asked"
+    finally:
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.wait(90)
+        _, alive = psutil.wait_procs(family, timeout=15)
+        for one in alive:
+            one.kill()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _first_answer(url: str, process: subprocess.Popen[bytes]) -> dict[str, object]:
+    image = base64.b64encode(portrait()).decode()
+    body = {"imageLabelPairs": [{"image": image, "label": "Eileen Collins"}]}
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "serve run ended"
+        try:
+            reply = httpx.post(
+                f"{url}/face-recognition-index-build", json=body, timeout=30, trust_env=False
+            )
+            if reply.status_code == 200:
+                result: dict[str, object] = reply.json()["result"]
+                return result
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.5)
+    raise AssertionError("no answer in time")
