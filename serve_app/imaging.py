@@ -19,6 +19,8 @@ from serve_app.errors import InvalidImageError, TooLargeError
 from serve_app.types import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+TILE_WIDTH, TILE_LENGTH = 322, 323
+"""Tags of TIFF 6.0, section 15."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def read_size(data: bytes, limits: ImageLimits) -> tuple[int, int]:
             warnings.simplefilter("ignore")
             with PillowImage.open(io.BytesIO(data), formats=FORMATS) as header:
                 width, height = header.size
+                tile_pixels = _tile_pixels(header)
     except PillowImage.DecompressionBombError:
         raise TooLargeError(_too_many_pixels(limits)) from None
     except Exception:
@@ -58,6 +61,8 @@ def read_size(data: bytes, limits: ImageLimits) -> tuple[int, int]:
         raise InvalidImageError(f"image has no pixels ({width} x {height})")
     if width * height > limits.max_pixels:
         raise TooLargeError(f"image of {width} x {height} pixels: {_too_many_pixels(limits)}")
+    if tile_pixels > limits.max_pixels:
+        raise TooLargeError(f"image with a tile that is {_too_many_pixels(limits)}")
     return width, height
 
 
@@ -83,6 +88,12 @@ def encode_jpeg(image: Image, quality: int = 85) -> bytes:
     if not ok:
         raise ValueError(f"image of shape {image.shape} can't be written as JPEG")
     return bytes(encoded.tobytes())
+
+
+def _tile_pixels(header: PillowImage.Image) -> int:
+    """Pixels of a TIFF's tile, else 0: a small image may name a huge one, which is decoded whole."""
+    tags = getattr(header, "tag_v2", {})
+    return int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0))
 
 
 def _too_many_pixels(limits: ImageLimits) -> str:

@@ -1,17 +1,18 @@
-"""Request bodies: read whole, within limits of size and time, before any route sees them.
+"""Request bodies: read whole, within limits of size, memory and time, before any route sees them.
 
 Pure ASGI. Owns what a body may cost, and that work ends when its client goes. Must not know what is
 in a body.
 
-A refused client still sends. If the connection closed under it, most clients (``requests`` among
-them) would see a broken pipe and never read the answer; so the answer goes out first, then a
-bounded part of the rest is read and thrown away, then the connection closes.
+A refused client is often still sending. If the connection closed under it, many clients
+(``requests`` among them) would report a reset and never read the answer. So the answer goes out
+first, then a bounded part of the rest is read and thrown away, then the connection closes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterator
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,10 +21,7 @@ from serve_app.api.exchange import log_failure, new_log_id
 from serve_app.errors import FaceServeError, OverloadedError, SlowClientError, TooLargeError
 
 BODIES_HELD = 8
-"""Bodies of full size that one process holds at once; beyond them new ones are refused (429)."""
-
-DRAIN_LIMITS = 1
-"""What of a refused body is read and thrown away, as a multiple of the size limit."""
+"""Bodies of full size that one process holds at once; beyond that new ones are refused (429)."""
 
 
 class _ClientGoneError(Exception):
@@ -31,7 +29,8 @@ class _ClientGoneError(Exception):
 
 
 class BodyReader:
-    """ASGI middleware. ``timeout_s`` is for the whole body, from the first byte to the last."""
+    """ASGI middleware. ``timeout_s`` is for the whole body, from the first byte to the last; of a
+    refused body another ``max_bytes`` and ``timeout_s`` at most are read and thrown away."""
 
     def __init__(self, app: ASGIApp, max_bytes: int, timeout_s: float) -> None:
         self._app = app
@@ -43,42 +42,71 @@ class BodyReader:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(self, self._max_bytes)
+        with self._memory() as take:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    body = await self._read(scope, receive, take)
+            except _ClientGoneError:
+                return
+            except TimeoutError:
+                refusal: FaceServeError = SlowClientError(
+                    f"the body did not arrive within {self._timeout_s:g} s"
+                )
+            except (TooLargeError, OverloadedError) as error:
+                # Its traceback would keep what was read alive while the rest is drained.
+                refusal = error.with_traceback(None)
+            else:
+                await self._run(scope, body, receive, send)
+                return
+        await self._refuse(refusal, receive, send)
+
+    @contextlib.contextmanager
+    def _memory(self) -> Iterator[Callable[[int], None]]:
+        """What one request holds of the process's memory: call with each number of bytes read."""
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if self._held + size > BODIES_HELD * self._max_bytes:
+                raise OverloadedError("too many large requests at once: try again shortly")
+            self._held += size
+            taken += size
+
         try:
-            async with asyncio.timeout(self._timeout_s):
-                content = await body.read(scope, receive)
-        except _ClientGoneError:
-            return
-        except TimeoutError:
-            body.release()
-            slow = SlowClientError(f"the body did not arrive within {self._timeout_s:g} s")
-            await self._refuse(slow, receive, send)
-        except (TooLargeError, OverloadedError) as error:
-            body.release()
-            await self._refuse(error, receive, send)
-        else:
-            await self._run(scope, content, receive, send)
+            yield take
         finally:
-            body.release()
+            self._held -= taken
 
-    def hold(self, size: int) -> None:
-        """Raises OverloadedError if this process holds as much as it may."""
-        if self._held + size > BODIES_HELD * self._max_bytes:
-            raise OverloadedError("too many large requests at once; try again shortly")
-        self._held += size
+    async def _read(self, scope: Scope, receive: Receive, take: Callable[[int], None]) -> bytes:
+        too_large = TooLargeError(
+            f"the body is over the limit of {self._max_bytes} bytes: send it in several requests"
+        )
+        if _content_length(scope) > self._max_bytes:
+            raise too_large
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            chunk = message.get("body", b"")
+            if len(body) + len(chunk) > self._max_bytes:
+                raise too_large
+            take(len(chunk))
+            body += chunk
+            if not message.get("more_body", False):
+                return bytes(body)
 
-    def release(self, size: int) -> None:
-        self._held -= size
-
-    async def _run(self, scope: Scope, content: bytes, receive: Receive, send: Send) -> None:
+    async def _run(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """The app on a body that is there. If the client goes, the work is cancelled."""
         gone = asyncio.ensure_future(_disconnected(receive))
-        work = asyncio.ensure_future(self._guarded(scope, _replay(content, gone), send))
+        work = asyncio.ensure_future(self._guarded(scope, _replay(body, gone), send))
         try:
             await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done() and gone.exception() is not None:
+                await asyncio.wait({work})  # the server can't tell whether the client is there
         finally:
-            for task in (gone, work):
-                task.cancel()
+            gone.cancel()
+            work.cancel()
             await asyncio.gather(gone, work, return_exceptions=True)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,62 +126,29 @@ class BodyReader:
             if not started:
                 await failure_response(FaceServeError(), log_id)(scope, receive, send)
 
-    async def _refuse(self, error: FaceServeError, receive: Receive, send: Send) -> None:
-        response = failure_response(error, new_log_id())
-        headers = [*response.raw_headers, (b"connection", b"close")]
-        start = {"type": "http.response.start", "status": response.status_code}
-        await send({**start, "headers": headers})
+    async def _refuse(self, refusal: FaceServeError, receive: Receive, send: Send) -> None:
+        response = failure_response(refusal, new_log_id())
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status_code,
+                "headers": [*response.raw_headers, (b"connection", b"close")],
+            }
+        )
         await send({"type": "http.response.body", "body": response.body, "more_body": True})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timeout_s):
-                await _drain(receive, DRAIN_LIMITS * self._max_bytes)
+                await _drain(receive, self._max_bytes)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class _Body:
-    """One body while it is read and used, and its share of what the process holds."""
-
-    def __init__(self, reader: BodyReader, max_bytes: int) -> None:
-        self._reader = reader
-        self._max_bytes = max_bytes
-        self._held = 0
-
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body. Raises TooLargeError by its Content-Length or as soon as it passes the
-        limit, OverloadedError, _ClientGoneError."""
-        self._hold(_content_length(scope))
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGoneError
-            chunk = message.get("body", b"")
-            chunks.append(chunk)
-            size += len(chunk)
-            self._hold(size)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
-
-    def release(self) -> None:
-        self._reader.release(self._held)
-        self._held = 0
-
-    def _hold(self, size: int) -> None:
-        if size > self._max_bytes:
-            raise TooLargeError(
-                f"the body is over the limit of {self._max_bytes} bytes: send smaller images or "
-                "fewer of them"
-            )
-        if size > self._held:
-            self._reader.hold(size - self._held)
-            self._held = size
-
-
-def _content_length(scope: Scope) -> int:
-    """As the client says; 0 where it does not say (the server refuses what is no number)."""
-    value = dict(scope["headers"]).get(b"content-length", b"0")
-    return int(value) if value.isdigit() else 0
+async def _drain(receive: Receive, max_bytes: int) -> None:
+    drained = 0
+    while drained < max_bytes:
+        message = await receive()
+        drained += len(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -161,26 +156,22 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _drain(receive: Receive, max_bytes: int) -> None:
-    """Read and forget, until the body's end, the client's or ``max_bytes``."""
-    size = 0
-    while size <= max_bytes:
-        message = await receive()
-        size += len(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return
-
-
-def _replay(content: bytes, gone: asyncio.Future[None]) -> Receive:
-    """A ``receive`` that gives the body that was read, and then waits for the client's end."""
-    sent = False
+def _replay(body: bytes, gone: asyncio.Future[None]) -> Receive:
+    """The body as one message, then the disconnect when it comes."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        nonlocal sent
-        if not sent:
-            sent = True
-            return {"type": "http.request", "body": content, "more_body": False}
+        if messages:
+            return messages.pop()
         await asyncio.wait({gone})
         return {"type": "http.disconnect"}
 
     return receive
+
+
+def _content_length(scope: Scope) -> int:
+    """The declared size in bytes; 0 if there is none or it is no number (the count decides)."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:19])
+    return 0

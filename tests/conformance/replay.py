@@ -84,7 +84,7 @@ def differences(request: dict[str, Any], golden: dict[str, Any], ours: Reply) ->
         found.append(f"status {ours.status}, PaddleX {golden['status']}")
     if request["name"] == "docs":
         missing = set(theirs["paths"]) - set(ours.content["paths"])
-        return found + [f"paths missing: {missing}"] if missing else found
+        return [*found, f"paths missing: {missing}"] if missing else found
     if not isinstance(theirs, dict):
         return [*found, "PaddleX answers no JSON"]
     for field in ("errorCode", "errorMsg"):

@@ -1,5 +1,4 @@
-"""The same Serve file with Ray's own command and its default proxy. The session's cluster is down by
-then or idle; this one lives in a directory of its own."""
+"""The same Serve file with Ray's own command and its default proxy, in a directory of its own."""
 
 from __future__ import annotations
 

@@ -1,0 +1,111 @@
+# Every command of the project; `make` alone lists them. Needs Python 3.11 or 3.12, pip and make.
+# The environment lives in .venv, holds what requirements/*.lock say, and is brought up to date only
+# when a lock or pyproject.toml changed.
+
+PORT     ?= 8080
+DATA_DIR ?= ./data
+PHOTOS   ?=
+ARGS     ?=
+PYTHON   ?=
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+CREATED := $(VENV)/.created
+RUNTIME := $(VENV)/.runtime
+DEV     := $(VENV)/.dev
+
+SHELL         := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List the commands
+	@echo 'usage: make COMMAND [NAME=value ...]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  PORT=$(PORT)  DATA_DIR=$(DATA_DIR)  PHOTOS=DIRECTORY  ARGS=more arguments  PYTHON=interpreter'
+
+# exec: the service takes the shell's place, so that Ctrl-C reaches it exactly once.
+.PHONY: serve
+serve: $(RUNTIME) ## Start the service on 127.0.0.1:PORT, its data in DATA_DIR
+	@exec $(BIN)/face-serve serve --port '$(PORT)' --data-dir '$(DATA_DIR)' $(ARGS)
+
+.PHONY: demo
+demo: $(DEV) ## Enrol and recognise photographs on the running service (PHOTOS=DIRECTORY: yours)
+	@exec $(BIN)/face-serve demo --port '$(PORT)' $(ARGS) $(if $(PHOTOS),'$(PHOTOS)')
+
+.PHONY: evaluate
+evaluate: $(RUNTIME) ## Measure accuracy on a set of faces (ARGS="DIRECTORY ...")
+	@exec $(BIN)/face-serve evaluate $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## Run every test: lint, types, layers, unit, conformance, integration
+	@exec $(BIN)/pytest $(ARGS)
+
+.PHONY: setup
+setup: $(DEV) ## Bring .venv up to date and do nothing else
+
+.PHONY: lint
+lint: $(DEV) ## Run the fast checks only: ruff, mypy, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(DEV) ## Measure the running service under load
+	@exec $(BIN)/python -m load_tests.bench $(ARGS)
+
+# Versions that still satisfy pyproject.toml are kept; ARGS=--upgrade takes the newest.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --custom-compile-command 'make lock' $(ARGS) pyproject.toml requirements/build.in
+
+.PHONY: lock
+lock: $(DEV) ## Write requirements/*.lock anew from pyproject.toml (ARGS=--upgrade: newest versions)
+	@echo '==> requirements/cpu.lock'
+	@$(COMPILE) --extra cpu --output-file requirements/cpu.lock
+	@echo '==> requirements/dev.lock'
+	@$(COMPILE) --extra cpu --extra dev --extra postgres --constraint requirements/cpu.lock \
+		--output-file requirements/dev.lock
+
+.PHONY: clean
+clean: ## Remove the environment and every cache (never DATA_DIR)
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A name on PATH proves nothing (version managers leave shims that fail): each is run. Where Debian
+# split ensurepip off, pip comes from the interpreter's own.
+$(CREATED):
+	@for python in $(or $(PYTHON),python3.12 python3.11 python3); do \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+			2>/dev/null && found="$$python" && break; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo 'make: Python 3.11 or 3.12 is needed$(if $(PYTHON),$(comma) and $(PYTHON) is neither).' >&2; \
+		echo 'Install one$(comma) or name it: make COMMAND PYTHON=interpreter' >&2; \
+		exit 1; \
+	fi; \
+	echo "==> $(VENV) with $$("$$found" --version)"; \
+	if "$$found" -c 'import ensurepip' 2>/dev/null; then \
+		"$$found" -m venv --clear $(VENV); \
+	else \
+		"$$found" -m venv --clear --without-pip $(VENV) && \
+		"$$found" -m pip --python $(BIN)/python install -qq --disable-pip-version-check pip; \
+	fi
+	@touch $@
+
+comma := ,
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+$(RUNTIME): $(CREATED) requirements/cpu.lock pyproject.toml
+	@echo '==> requirements/cpu.lock (the first time: some minutes)'
+	@$(INSTALL) --require-hashes --requirement requirements/cpu.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements/dev.lock
+	@echo '==> requirements/dev.lock'
+	@$(INSTALL) --require-hashes --requirement requirements/dev.lock
+	@touch $@

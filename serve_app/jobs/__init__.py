@@ -1,0 +1,1 @@
+"""Ray jobs: bulk enrolment comes in an issue of its own."""

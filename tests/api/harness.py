@@ -1,0 +1,83 @@
+"""The HTTP application over fakes, and a client of it in this process."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from serve_app.api.app import create_app
+from serve_app.config import Limits, PipelineConfig
+from serve_app.service import RecognitionService
+from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex
+
+BUILD = "/face-recognition-index-build"
+ADD = "/face-recognition-index-add"
+REMOVE = "/face-recognition-index-remove"
+INFER = "/face-recognition-infer"
+
+
+class Api:
+    def __init__(
+        self,
+        config: PipelineConfig | None = None,
+        limits: Limits | None = None,
+        fetcher: FakeFetcher | None = None,
+    ) -> None:
+        config, limits = config or PipelineConfig(), limits or Limits()
+        self.detector = FakeDetector(limits.image)
+        self.extractor = FakeExtractor()
+        self.index = MemoryIndex()
+        self.fetcher = fetcher or FakeFetcher()
+        service = RecognitionService(self.detector, self.extractor, self.index, config)
+        self.app: FastAPI = create_app(service, self.fetcher, config, limits)
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://service"
+        )
+
+    async def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        return await self._client.post(path, json=body)
+
+    async def send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        return await self._client.request(method, path, **kwargs)
+
+    async def build(self, *pairs: tuple[bytes, str], **fields: Any) -> httpx.Response:
+        return await self.post(BUILD, {"imageLabelPairs": wire_pairs(*pairs), **fields})
+
+    async def works(self, image: bytes) -> bool:
+        """Whether the next ordinary request is answered as if nothing had been."""
+        built = await self.build((image, "a"))
+        key = built.json()["result"]["indexKey"]
+        found = await self.post(INFER, {"image": wire(image), "indexKey": key, "visualize": False})
+        faces = found.json()["result"]["faces"]
+        return bool(faces and faces[0]["recResults"][0]["label"] == "a")
+
+
+def wire(image: bytes) -> str:
+    return base64.b64encode(image).decode("ascii")
+
+
+def wire_pairs(*pairs: tuple[bytes, str]) -> list[dict[str, str]]:
+    return [{"image": wire(image), "label": label} for image, label in pairs]
+
+
+def result(response: httpx.Response) -> dict[str, Any]:
+    """The result of a reply that must be a success, in the envelope of one."""
+    body: dict[str, Any] = response.json()
+    assert response.status_code == 200, body
+    assert list(body) == ["logId", "errorCode", "errorMsg", "result"]
+    assert (body["errorCode"], body["errorMsg"]) == (0, "Success")
+    answer: dict[str, Any] = body["result"]
+    return answer
+
+
+def failure(response: httpx.Response, status: int) -> str:
+    """The message of a reply that must be this failure, in the envelope of one."""
+    body = response.json()
+    assert response.status_code == status, body
+    assert response.headers["content-type"] == "application/json"
+    assert list(body) == ["logId", "errorCode", "errorMsg"]
+    assert body["errorCode"] == status
+    return str(body["errorMsg"])

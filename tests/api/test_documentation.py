@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from serve_app.api.documentation import FAILURES
+from serve_app.api.errors import STATUS
+from tests.api.harness import ADD, BUILD, INFER, REMOVE, Api
+
+
+@pytest.fixture
+async def document() -> dict[str, Any]:
+    document: dict[str, Any] = (await Api().send("GET", "/openapi.json")).json()
+    return document
+
+
+def references(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*map(references, node.values()))
+    return set().union(*map(references, node)) if isinstance(node, list) else set()
+
+
+async def test_every_route_is_described_with_its_body_and_all_replies(
+    document: dict[str, Any],
+) -> None:
+    assert set(document["paths"]) == {"/health", BUILD, ADD, REMOVE, INFER}
+    for path, body in [
+        (BUILD, "BuildRequest"),
+        (ADD, "AddRequest"),
+        (REMOVE, "RemoveRequest"),
+        (INFER, "InferRequest"),
+    ]:
+        operation = document["paths"][path]["post"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": f"#/components/schemas/{body}"}
+        assert set(operation["responses"]) == {"200", *map(str, FAILURES)}
+
+
+async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    found = references(document)
+    assert "#/components/schemas/ImageLabelPair" in found
+    for reference in found:
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+        assert node
+
+
+async def test_the_wires_words_are_described(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert set(schemas["InferRequest"]["properties"]) == {
+        "logId",
+        "image",
+        "indexKey",
+        "detThreshold",
+        "recThreshold",
+        "hammingRadius",
+        "topk",
+        "visualize",
+    }
+    assert schemas["BuildRequest"]["required"] == ["imageLabelPairs"]
+    assert schemas["IndexType"]["enum"] == ["Flat", "IVF", "HNSW32"]
+
+
+def test_every_status_that_an_error_can_have_is_described() -> None:
+    assert set(FAILURES) == set(STATUS.values())
+
+
+async def test_the_page_and_all_it_loads_come_from_this_service() -> None:
+    api = Api()
+    page = (await api.send("GET", "/docs")).text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) >= 2
+    for address in loaded:
+        assert address.startswith("/"), "a closed network can't load it"
+        response = await api.send("GET", address)
+        assert response.status_code == 200
+        assert len(response.content) > 1000

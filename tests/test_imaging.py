@@ -1,0 +1,351 @@
+"""What decodes gives the right pixels; what does not is refused, early, with one of two errors."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import time
+import tracemalloc
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+from PIL import ImageOps
+
+from serve_app.errors import InvalidImageError, TooLargeError
+from serve_app.imaging import FORMATS, ImageLimits, decode, encode_jpeg, read_size
+from serve_app.types import Image
+
+LIMITS = ImageLimits()
+HEIGHT, WIDTH = 30, 44
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "JPEG": ("JPEG", {"quality": 95, "subsampling": 0}),
+    "JPEG progressive": ("JPEG", {"quality": 95, "subsampling": 0, "progressive": True}),
+    "PNG": ("PNG", {}),
+    "BMP": ("BMP", {}),
+    "WEBP lossless": ("WEBP", {"lossless": True}),
+    "WEBP": ("WEBP", {"quality": 95}),
+    "TIFF": ("TIFF", {}),
+    "TIFF LZW": ("TIFF", {"compression": "tiff_lzw"}),
+    "TIFF JPEG": ("TIFF", {"compression": "jpeg"}),
+    "GIF": ("GIF", {}),
+}
+
+
+def smooth() -> Image:
+    """Different on every side, so that no turn or mirroring leaves it as it was."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    bands = [rows * 8, columns * 5, 255 - rows * 3 - columns * 3]
+    return np.stack(bands, axis=-1).astype(np.uint8)
+
+
+PICTURE = PillowImage.fromarray(smooth())
+
+
+def encoded(picture: PillowImage.Image, form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+FILES = {name: encoded(PICTURE, form, **options) for name, (form, options) in VARIANTS.items()}
+
+
+def png(width: int, height: int, *, pixels: bytes = b"") -> bytes:
+    """An RGB PNG that declares a size, whatever pixels follow."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(pixels)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def tiled_tiff(tile: int) -> bytes:
+    """A grey TIFF of 10 x 10 pixels in one deflated tile of ``tile`` x ``tile``."""
+    compressor = zlib.compressobj()
+    row = bytes(tile)
+    content = b"".join(compressor.compress(row) for _ in range(tile)) + compressor.flush()
+    entries = {256: 10, 257: 10, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: tile}
+    start = 8 + 2 + 12 * (len(entries) + 2) + 4
+    entries |= {324: start, 325: len(content)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    return head + directory + struct.pack("<I", 0) + content
+
+
+def difference(found: Image, expected: Image) -> int:
+    assert found.shape == expected.shape
+    return int(np.abs(found.astype(int) - expected.astype(int)).max())
+
+
+# --- what decodes ---
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_gives_rgb_pixels(name: str) -> None:
+    image = decode(FILES[name], LIMITS)
+    assert image.dtype == np.uint8
+    exact = name in {"PNG", "BMP", "TIFF", "TIFF LZW", "WEBP lossless"}
+    assert difference(image, smooth()) <= (0 if exact else 40 if name == "GIF" else 16)
+    assert read_size(FILES[name], LIMITS) == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_one_pixel_is_an_image(form: str) -> None:
+    image = decode(encoded(PICTURE.crop((0, 0, 1, 1)), form), LIMITS)
+    assert difference(image, smooth()[:1, :1]) <= 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [
+        ("L", "PNG"),
+        ("LA", "PNG"),
+        ("1", "PNG"),
+        ("P", "PNG"),
+        ("P", "BMP"),
+        ("P", "GIF"),
+        ("L", "JPEG"),
+        ("CMYK", "JPEG"),
+        ("CMYK", "TIFF"),
+    ],
+)
+def test_other_colour_models_become_rgb(mode: str, form: str) -> None:
+    picture = PICTURE.convert(mode)
+    options = {"quality": 100} if form == "JPEG" else {}
+    image = decode(encoded(picture, form, **options), LIMITS)
+    assert image.dtype == np.uint8
+    lossy = 3 if form == "JPEG" else 0
+    assert difference(image, np.asarray(picture.convert("RGB"))) <= lossy
+
+
+def test_transparency_is_dropped() -> None:
+    picture = PICTURE.convert("RGBA")
+    picture.putalpha(7)
+    assert difference(decode(encoded(picture, "PNG"), LIMITS), smooth()) == 0
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_become_eight(suffix: str, channels: int) -> None:
+    # cv2 writes BGR; a factor of 257 takes 0..255 to 0..65535.
+    wide = smooth()[:, :, ::-1].astype(np.uint16) * 257
+    expected = smooth()
+    if channels == 1:
+        wide, expected = wide[:, :, 0], np.repeat(smooth()[:, :, 2:], 3, axis=2)
+    _, file = cv2.imencode(suffix, wide)
+    assert difference(decode(file.tobytes(), LIMITS), expected) <= 1
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    stored = PICTURE
+    undo = {  # what a camera stores so that its viewer's turn makes the picture upright
+        2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+        3: PillowImage.Transpose.ROTATE_180,
+        4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+        5: PillowImage.Transpose.TRANSPOSE,
+        6: PillowImage.Transpose.ROTATE_90,
+        7: PillowImage.Transpose.TRANSVERSE,
+        8: PillowImage.Transpose.ROTATE_270,
+    }
+    if orientation in undo:
+        stored = stored.transpose(undo[orientation])
+    options: dict[str, Any] = {"lossless": True} if form == "WEBP" else {}
+    if form == "JPEG":
+        options = {"quality": 100, "subsampling": 0}
+    data = encoded(stored, form, exif=exif, **options)
+    assert difference(decode(data, LIMITS), smooth()) <= (3 if form == "JPEG" else 0)
+    with PillowImage.open(io.BytesIO(data)) as other:  # a second opinion
+        assert ImageOps.exif_transpose(other).size == (WIDTH, HEIGHT)
+
+
+def test_encoding_keeps_colours_in_their_order() -> None:
+    assert difference(decode(encode_jpeg(smooth(), quality=100), LIMITS), smooth()) <= 16
+    assert len(encode_jpeg(smooth(), quality=20)) < len(encode_jpeg(smooth(), quality=95))
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.6, 0.9, 1.0])
+def test_a_truncated_file_is_refused(name: str, kept: float) -> None:
+    data = FILES[name]
+    with pytest.raises(InvalidImageError):
+        decode(data[: min(int(len(data) * kept), len(data) - 1)], LIMITS)
+
+
+def test_a_flipped_bit_is_found_by_the_checksum() -> None:
+    data = bytearray(FILES["PNG"])
+    data[len(data) // 2] ^= 4
+    with pytest.raises(InvalidImageError, match="truncated or corrupt"):
+        decode(bytes(data), LIMITS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0", b"GIF89a", b"\xff\xd8\xff", b"not an image at all", b"<svg/>", b"%PDF-1.7\n%"],
+)
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidImageError):
+        decode(data, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(0, 0),
+        png(0, 5),
+        b"GIF89a" + bytes(7) + b";",
+        FILES["BMP"][:18] + bytes(8) + FILES["BMP"][26:],
+    ],
+    ids=["PNG", "PNG without width", "GIF", "BMP"],
+)
+def test_an_image_without_pixels_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidImageError):
+        decode(data, LIMITS)
+
+
+def test_a_known_format_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(InvalidImageError, match="JPEG, PNG"):
+        decode(encoded(PICTURE, "PPM"), LIMITS)
+
+
+# --- limits ---
+
+
+def test_bytes_are_limited() -> None:
+    data = FILES["PNG"]
+    assert decode(data, ImageLimits(max_bytes=len(data))).shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(TooLargeError, match=f"{len(data)} bytes"):
+        decode(data, ImageLimits(max_bytes=len(data) - 1))
+
+
+def test_pixels_are_limited_by_their_product() -> None:
+    exact = ImageLimits(max_pixels=WIDTH * HEIGHT)
+    assert decode(FILES["PNG"], exact).shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(TooLargeError, match="44 x 30"):
+        decode(FILES["PNG"], ImageLimits(max_pixels=WIDTH * HEIGHT - 1))
+
+
+@pytest.mark.parametrize("side", [40_000, 7_000])  # above and below Pillow's own limit
+def test_a_bomb_is_refused_by_its_header(side: int) -> None:
+    data = png(side, side, pixels=bytes(100_000))
+    tracemalloc.start()
+    started = time.monotonic()
+    try:
+        with pytest.raises(TooLargeError, match="40 megapixels"):
+            decode(data, LIMITS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+    assert time.monotonic() - started < 1
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from serve_app.errors import FaceServeError
+from serve_app.imaging import ImageLimits, decode
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+for file in sys.argv[1:]:
+    before = peak()
+    try:
+        decode(Path(file).read_bytes(), ImageLimits())
+        answer = "decoded"
+    except FaceServeError as error:
+        answer = error.code
+    print(answer, peak() - before)
+"""
+
+
+def test_bombs_cost_no_memory_outside_python_either(tmp_path: Path) -> None:
+    (tmp_path / "usual.png").write_bytes(FILES["PNG"])  # first: what any decoding costs
+    (tmp_path / "bomb.png").write_bytes(png(40_000, 40_000, pixels=bytes(1_000_000)))
+    # 16,000 x 16,000 RGBA is just below what OpenCV refuses itself: 1 GB for ten pixels.
+    (tmp_path / "tile.tiff").write_bytes(tiled_tiff(16_000))
+    files = [str(tmp_path / name) for name in ("usual.png", "bomb.png", "tile.tiff")]
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE, *files], capture_output=True, text=True, check=True
+    )
+    answers = [line.split() for line in run.stdout.splitlines()]
+    assert [code for code, _ in answers] == ["decoded", "too_large", "too_large"]
+    assert max(int(megabytes) for _, megabytes in answers[1:]) < 50
+
+
+def test_a_tile_of_usual_size_may_pass_the_image() -> None:
+    assert decode(tiled_tiff(256), LIMITS).shape == (10, 10, 3)
+
+
+# --- hostile bytes ---
+
+hostile = hypothesis_settings(max_examples=200, deadline=None)
+SMALL = ImageLimits(max_bytes=20_000, max_pixels=100_000)
+
+
+def decode_or_refuse(data: bytes) -> None:
+    try:
+        image = decode(data, SMALL)
+    except (InvalidImageError, TooLargeError):
+        return
+    assert image.dtype == np.uint8
+    assert image.ndim == 3
+    assert image.shape[2] == 3
+    assert 0 < image.shape[0] * image.shape[1] <= SMALL.max_pixels
+
+
+SIGNATURES = [
+    b"",
+    b"\xff\xd8\xff\xe0",
+    b"\x89PNG\r\n\x1a\n",
+    b"BM",
+    b"GIF89a",
+    b"II*\0\x08\0\0\0",
+    b"MM\0*",
+    b"RIFF\x20\0\0\0WEBPVP8 ",
+]
+
+
+@hostile
+@given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
+def test_random_bytes_raise_nothing_else(signature: bytes, rest: bytes) -> None:
+    decode_or_refuse(signature + rest)
+
+
+@hostile
+@given(
+    st.sampled_from(sorted(FILES)),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8),
+    st.floats(0, 1),
+    st.binary(max_size=20),
+)
+def test_mutated_files_raise_nothing_else(
+    name: str, edits: list[tuple[float, int]], cut: float, inserted: bytes
+) -> None:
+    data = bytearray(FILES[name])
+    for where, value in edits:
+        # Squared: most edits fall into the header, where most mistakes can be made.
+        data[int(where**2 * (len(data) - 1))] = value
+    at = int(cut * len(data))
+    decode_or_refuse(bytes(data[:at] + inserted + data[at:]))
