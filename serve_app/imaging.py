@@ -21,6 +21,8 @@ from serve_app.types import Image
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 TILE_WIDTH, TILE_LENGTH = 322, 323
 """Tags of TIFF 6.0, section 15."""
+CORRUPT = "image is truncated or corrupt: it can't be decoded whole"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,10 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
     Raises TooLargeError before decoding, InvalidImageError for truncated and corrupt files.
     """
     size = read_size(data, limits)
+    _check_png_chunks(data)
     pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
-        raise InvalidImageError("image is truncated or corrupt: it can't be decoded whole")
+        raise InvalidImageError(CORRUPT)
     height, width = pixels.shape[:2]
     if size not in ((width, height), (height, width)):  # EXIF may turn it by 90 degrees
         raise InvalidImageError("image is corrupt: its header and its pixels disagree")
@@ -94,6 +97,21 @@ def _tile_pixels(header: PillowImage.Image) -> int:
     """Pixels of a TIFF's tile, else 0: a small image may name a huge one, which is decoded whole."""
     tags = getattr(header, "tag_v2", {})
     return int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0))
+
+
+def _check_png_chunks(data: bytes) -> None:
+    """Raise InvalidImageError for a PNG with a chunk that passes the file's end.
+
+    OpenCV reserves and clears what a chunk's header declares, whatever is there: gigabytes and
+    half a minute for a file of a kilobyte.
+    """
+    if not data.startswith(PNG_SIGNATURE):
+        return
+    position = len(PNG_SIGNATURE)
+    while data[position + 4 : position + 8] != b"IEND":
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+        if position >= len(data):
+            raise InvalidImageError(CORRUPT)
 
 
 def _too_many_pixels(limits: ImageLimits) -> str:

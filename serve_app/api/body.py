@@ -28,6 +28,22 @@ class _ClientGoneError(Exception):
     """The client closed the connection while its body was read: nobody waits for an answer."""
 
 
+class _Upload:
+    """A body as it comes in. ``ended``: nothing more of it will come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.ended = False
+
+    async def chunk(self) -> bytes:
+        """Raises _ClientGoneError."""
+        message = await self._receive()
+        self.ended = not message.get("more_body", False)
+        if message["type"] == "http.disconnect":
+            raise _ClientGoneError
+        return bytes(message.get("body", b""))
+
+
 class BodyReader:
     """ASGI middleware. ``timeout_s`` is for the whole body, from the first byte to the last; of a
     refused body another ``max_bytes`` and ``timeout_s`` at most are read and thrown away."""
@@ -42,10 +58,11 @@ class BodyReader:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        upload = _Upload(receive)
         with self._memory() as take:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    body = await self._read(scope, receive, take)
+                    body = await self._read(scope, upload, take)
             except _ClientGoneError:
                 return
             except TimeoutError:
@@ -58,7 +75,7 @@ class BodyReader:
             else:
                 await self._run(scope, body, receive, send)
                 return
-        await self._refuse(refusal, receive, send)
+        await self._refuse(refusal, upload, send)
 
     @contextlib.contextmanager
     def _memory(self) -> Iterator[Callable[[int], None]]:
@@ -77,24 +94,20 @@ class BodyReader:
         finally:
             self._held -= taken
 
-    async def _read(self, scope: Scope, receive: Receive, take: Callable[[int], None]) -> bytes:
+    async def _read(self, scope: Scope, upload: _Upload, take: Callable[[int], None]) -> bytes:
         too_large = TooLargeError(
             f"the body is over the limit of {self._max_bytes} bytes: send it in several requests"
         )
         if _content_length(scope) > self._max_bytes:
             raise too_large
         body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGoneError
-            chunk = message.get("body", b"")
+        while not upload.ended:
+            chunk = await upload.chunk()
             if len(body) + len(chunk) > self._max_bytes:
                 raise too_large
             take(len(chunk))
             body += chunk
-            if not message.get("more_body", False):
-                return bytes(body)
+        return bytes(body)
 
     async def _run(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """The app on a body that is there. If the client goes, the work is cancelled."""
@@ -126,7 +139,7 @@ class BodyReader:
             if not started:
                 await failure_response(FaceServeError(), log_id)(scope, receive, send)
 
-    async def _refuse(self, refusal: FaceServeError, receive: Receive, send: Send) -> None:
+    async def _refuse(self, refusal: FaceServeError, upload: _Upload, send: Send) -> None:
         response = failure_response(refusal, new_log_id())
         await send(
             {
@@ -136,19 +149,12 @@ class BodyReader:
             }
         )
         await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, _ClientGoneError):
             async with asyncio.timeout(self._timeout_s):
-                await _drain(receive, self._max_bytes)
+                drained = 0
+                while drained < self._max_bytes and not upload.ended:
+                    drained += len(await upload.chunk())
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _drain(receive: Receive, max_bytes: int) -> None:
-    drained = 0
-    while drained < max_bytes:
-        message = await receive()
-        drained += len(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return
 
 
 async def _disconnected(receive: Receive) -> None:

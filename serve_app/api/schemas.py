@@ -54,7 +54,7 @@ Key = Annotated[
     AfterValidator(_checked_key),
     Field(description="Key of a gallery. " + policy.KEY_RULE[0].upper() + policy.KEY_RULE[1:]),
 ]
-Label = Annotated[str, AfterValidator(_checked_label), Field(max_length=MAX_LABEL_LENGTH)]
+Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH), AfterValidator(_checked_label)]
 ImageSource = Annotated[
     str,
     Field(

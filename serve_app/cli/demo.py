@@ -106,9 +106,9 @@ def _portrait() -> tuple[list[Photo], list[Photo]]:
         ) from None
     portrait = np.asarray(data.astronaut(), dtype=np.uint8)
     height, width = portrait.shape[:2]
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 12, 0.7)
-    turned = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    changed: Image = (np.asarray(turned) * 0.7).astype(np.uint8)
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 12, 0.85)
+    turned = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    changed: Image = (np.asarray(turned) * 0.8).astype(np.uint8)
     return (
         [Photo("portrait", encode_jpeg(portrait), "Eileen Collins")],
         [Photo("turned.jpg", encode_jpeg(changed))],

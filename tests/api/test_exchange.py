@@ -158,7 +158,7 @@ async def test_a_timeout_of_a_stages_own_is_not_the_deadline(api: Api) -> None:
 
 async def test_no_field_of_a_refused_body_comes_back(api: Api) -> None:
     secret = "c2VjcmV0" * 50
-    for path, body in [
+    bodies: list[tuple[str, dict[str, Any]]] = [
         (BUILD, {"imageLabelPairs": [{"image": secret}]}),
         (BUILD, {"imageLabelPairs": [{"image": secret + "!", "label": secret}]}),
         (BUILD, {"imageLabelPairs": {secret: secret}}),
@@ -166,7 +166,8 @@ async def test_no_field_of_a_refused_body_comes_back(api: Api) -> None:
         (INFER, {**GOOD, "indexKey": secret}),
         (INFER, {**GOOD, "recThreshold": secret}),
         (REMOVE, {"ids": [secret]}),
-    ]:
+    ]
+    for path, body in bodies:
         response = await api.post(path, body)
         assert response.status_code == 422
         assert "c2VjcmV0" not in response.text
