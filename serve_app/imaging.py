@@ -2,13 +2,16 @@
 
 Two readers share the work: Pillow parses the header (format and size, without touching a pixel) and
 OpenCV decodes, twice as fast as Pillow and strict with truncated files (docs/decisions/0004). They
-must agree on the size.
+must agree on the size. What the header's size does not bound (a tile, a thousand scans, compressed
+text) is refused or left out here: OpenCV has no limits of its own for it.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import warnings
+import zlib
 from dataclasses import dataclass
 
 import cv2
@@ -19,10 +22,11 @@ from serve_app.errors import InvalidImageError, TooLargeError
 from serve_app.types import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
-TILE_WIDTH, TILE_LENGTH = 322, 323
-"""Tags of TIFF 6.0, section 15."""
+
+MAX_SCANS = 50
+"""Of a JPEG. Encoders write 1 to 20; each costs a pass over all pixels, and 14 bytes make one."""
+
 CORRUPT = "image is truncated or corrupt: it can't be decoded whole"
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def read_size(data: bytes, limits: ImageLimits) -> tuple[int, int]:
             warnings.simplefilter("ignore")
             with PillowImage.open(io.BytesIO(data), formats=FORMATS) as header:
                 width, height = header.size
-                tile_pixels = _tile_pixels(header)
+                tiled, scans = _tiled_pixels(header), _scans(header, data)
     except PillowImage.DecompressionBombError:
         raise TooLargeError(_too_many_pixels(limits)) from None
     except Exception:
@@ -63,8 +67,10 @@ def read_size(data: bytes, limits: ImageLimits) -> tuple[int, int]:
         raise InvalidImageError(f"image has no pixels ({width} x {height})")
     if width * height > limits.max_pixels:
         raise TooLargeError(f"image of {width} x {height} pixels: {_too_many_pixels(limits)}")
-    if tile_pixels > limits.max_pixels:
-        raise TooLargeError(f"image with a tile that is {_too_many_pixels(limits)}")
+    if tiled > limits.max_pixels:
+        raise TooLargeError(f"image whose tiles are {_too_many_pixels(limits)}")
+    if scans > MAX_SCANS:
+        raise TooLargeError(f"image of {scans} JPEG scans, {MAX_SCANS} at most: save it anew")
     return width, height
 
 
@@ -74,7 +80,8 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
     Raises TooLargeError before decoding, InvalidImageError for truncated and corrupt files.
     """
     size = read_size(data, limits)
-    _check_png_chunks(data)
+    if data.startswith(PNG_SIGNATURE):
+        data = _plain_png(data, size, limits)
     pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise InvalidImageError(CORRUPT)
@@ -93,25 +100,86 @@ def encode_jpeg(image: Image, quality: int = 85) -> bytes:
     return bytes(encoded.tobytes())
 
 
-def _tile_pixels(header: PillowImage.Image) -> int:
-    """Pixels of a TIFF's tile, else 0: a small image may name a huge one, which is decoded whole."""
+TIFF_COMPRESSION, TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 259, 322, 323
+TIFF_JPEG = (6, 7)
+
+
+def _tiled_pixels(header: PillowImage.Image) -> int:
+    """Pixels that are decoded: those of a TIFF's tiles are, also where they pass its edge."""
     tags = getattr(header, "tag_v2", {})
-    return int(tags.get(TILE_WIDTH, 0)) * int(tags.get(TILE_LENGTH, 0))
+    pixels = 1
+    for side, tag in zip(header.size, (TIFF_TILE_WIDTH, TIFF_TILE_LENGTH), strict=True):
+        tile = int(tags.get(tag, 1))
+        pixels *= -(-side // tile) * tile
+    return pixels
 
 
-def _check_png_chunks(data: bytes) -> None:
-    """Raise InvalidImageError for a PNG with a chunk that passes the file's end.
+JPEG_SCAN, JPEG_END = b"\xda", b"\xd9"
+JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
+"""A marker that has a length behind it, and the end. 0xff 0x00 is a byte of entropy-coded data."""
 
-    OpenCV reserves and clears what a chunk's header declares, whatever is there: gigabytes and
-    half a minute for a file of a kilobyte.
+
+def _scans(header: PillowImage.Image, data: bytes) -> int:
+    """How many scans a JPEG, alone or in a TIFF, has at most."""
+    scans = data.count(b"\xff" + JPEG_SCAN)
+    if header.format == "TIFF":
+        tags = getattr(header, "tag_v2", {})
+        return scans if tags.get(TIFF_COMPRESSION) in TIFF_JPEG else 0
+    if not data.startswith(b"\xff\xd8"):
+        return 0
+    if scans <= MAX_SCANS:
+        return scans
+    # Some may stand in a preview, a colour profile or a film behind the end: count exactly.
+    scans, position = 0, 2
+    while (found := JPEG_MARKER.search(data, position)) and found[1] != JPEG_END:
+        scans += found[1] == JPEG_SCAN
+        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return scans
+
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND"}
+DEFLATE_RATIO = 1032
+"""The most that a byte can inflate to."""
+
+
+def _plain_png(data: bytes, size: tuple[int, int], limits: ImageLimits) -> bytes:
+    """A PNG with the chunks that make its picture only. Raises InvalidImageError.
+
+    OpenCV reserves what a chunk's header declares, keeps every text it can inflate, and inflates
+    image data past the last row: a few kilobytes would cost it gigabytes and minutes.
     """
-    if not data.startswith(PNG_SIGNATURE):
-        return
-    position = len(PNG_SIGNATURE)
-    while data[position + 4 : position + 8] != b"IEND":
-        position += 12 + int.from_bytes(data[position : position + 4], "big")
-        if position >= len(data):
+    chunks, image_data = [PNG_SIGNATURE], []
+    kind, end = b"", len(PNG_SIGNATURE)
+    while kind != b"IEND":
+        start, kind = end, data[end + 4 : end + 8]
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        if end > len(data):
             raise InvalidImageError(CORRUPT)
+        if kind in PNG_CHUNKS:
+            chunks.append(data[start:end])
+        if kind == b"IDAT":
+            image_data.append(data[start + 8 : end - 4])
+    # 16 bits for each of four channels, and a byte for each row of each interlaced pass.
+    most = 8 * size[0] * size[1] + 8 * size[1] + 8
+    if sum(map(len, image_data)) * DEFLATE_RATIO > 8 * limits.max_pixels:
+        _check_inflated(b"".join(image_data), most)
+    return b"".join(chunks)
+
+
+def _check_inflated(content: bytes, most: int, step: int = 65536) -> None:
+    """Raise InvalidImageError for a zlib stream of more than ``most`` bytes."""
+    stream = zlib.decompressobj()
+    try:
+        for start in range(0, len(content), step):
+            rest = content[start : start + step]
+            while rest and not stream.eof:
+                most -= len(stream.decompress(rest, step))
+                rest = stream.unconsumed_tail
+                if most < 0:
+                    raise InvalidImageError("image is corrupt: it has more pixels than it declares")
+    except zlib.error:
+        raise InvalidImageError(CORRUPT) from None
 
 
 def _too_many_pixels(limits: ImageLimits) -> str:

@@ -79,18 +79,20 @@ def test_an_entry_that_is_not_needed_is_stale() -> None:
     outcome = judge(THREE, replies)
     assert "40_err_add_empty_list" in outcome.stale
     assert outcome.explained == []
+    # The recorded reply has a log id of its own: that is the one thing we never do.
+    assert outcome.unexplained == {"21_infer_extra_field": ["logId is not echoed"]}
 
 
 def test_a_difference_without_an_entry_is_unexplained() -> None:
     replies = {g["golden"]: Reply(g["status"], g["reply"]) for g in load(f"{THREE}.json")}
     replies["01_health"] = Reply(200, {**replies["01_health"].content, "errorMsg": "Fine"})
-    assert list(judge(THREE, replies).unexplained) == ["01_health"]
+    assert "01_health" in judge(THREE, replies).unexplained
 
 
 def test_replies_in_short() -> None:
     results = [{"label": "a", "score": 1.0}, {"label": "b", "score": 0.5}]
     faces = {"faces": [{"recResults": results}, {"recResults": []}], "image": "/9j/"}
-    assert in_short(Reply(200, {"result": faces})) == "200 faces [a b | ], picture"
+    assert in_short(Reply(200, {"result": faces})) == "200 2 faces [a b | ], picture"
     gallery = {"idMap": {"0": "a", "2": "b"}, "imageCount": 2}
     assert in_short(Reply(200, {"result": gallery})) == "200 idMap {0 a, 2 b}, imageCount 2"
     rejected = "nothing was enrolled: position 3: no face; position 10: junk"

@@ -58,6 +58,33 @@ def test_tutorial_flow_on_a_real_photograph(service: Service) -> None:
     assert drawn is not None
 
 
+@pytest.mark.parametrize("metric", ["IP", "L2"])
+@pytest.mark.parametrize("index_type", ["Flat", "IVF", "HNSW32"])
+def test_every_index_type_and_metric(service: Service, index_type: str, metric: str) -> None:
+    image, key = base64.b64encode(portrait()).decode(), f"{index_type}-{metric}"
+    body = {"imageLabelPairs": [{"image": image, "label": "a"}], "indexKey": key}
+    types = {"indexType": index_type, "metricType": metric}
+    built = service.post("/face-recognition-index-build", body | types)
+    assert built.json()["result"]["indexKey"] == key
+    assert service.post("/face-recognition-index-build", body).status_code == 409
+    probe = base64.b64encode(portrait(turned=True)).decode()
+    question = {"image": probe, "indexKey": key, "visualize": False}
+
+    def scores(**more: float) -> list[float]:
+        reply = service.post("/face-recognition-infer", question | more).json()
+        (face,) = reply["result"]["faces"]
+        return [result["score"] for result in face["recResults"]]
+
+    (score,) = scores()  # passes the configured 0.4, in L2's terms 1.2
+    cosine = score if metric == "IP" else 1 - score / 2
+    assert 0.7 < cosine < 1
+    nearer, farther = (0.01, -0.01) if metric == "IP" else (-0.01, 0.01)
+    assert scores(recThreshold=score + nearer) == []
+    assert scores(recThreshold=score + farther) == [score]
+    service.post("/face-recognition-index-remove", {"ids": [0], "indexKey": key})
+    assert scores() == []
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the tutorial is in ../shared, which is not here")
 def test_tutorial_client_unchanged(service: Service, tmp_path: Path) -> None:
     """Must hold 1. Only the address in its first line of code is another."""
