@@ -115,7 +115,7 @@ def _tiled_pixels(header: PillowImage.Image) -> int:
 
 
 JPEG_SCAN, JPEG_END = b"\xda", b"\xd9"
-JPEG_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
+JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 """A marker that has a length behind it, and the end. 0xff 0x00 is a byte of entropy-coded data."""
 
 

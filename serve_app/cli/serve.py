@@ -35,6 +35,7 @@ def serve(
     run_dir = Path(tempfile.mkdtemp(prefix="face-serve-"))
     try:
         token = (data_dir or Path("data")).absolute() / "ray" / "auth_token"
+        token.parents[1].mkdir(mode=0o700, parents=True, exist_ok=True)  # as build_app would
         os.environ.update(
             loopback_environment(
                 haproxy=haproxy_program(), run_dir=run_dir, token=token, given=os.environ

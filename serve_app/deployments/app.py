@@ -24,7 +24,8 @@ def build_app(args: Mapping[str, Any]) -> Application:
     service = parse_service_args(args)
     pipeline = load_pipeline(service.pipeline)
     cache_dir = service.cache_dir or default_cache_dir(os.environ)
-    service.data_dir.mkdir(parents=True, exist_ok=True)
+    # Faces are biometric data: nobody else on the machine reads them.
+    service.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = f"sqlite:///{service.data_dir / 'galleries.db'}"
 
     detector = serve.deployment(Detector, name="Detector").bind(pipeline, service.limits, cache_dir)

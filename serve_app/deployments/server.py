@@ -76,13 +76,14 @@ def ensure_token(path: Path) -> None:
 
 def _wait_until_running(deadline: float) -> None:
     while True:
-        for application in serve.status().applications.values():
-            if application.status == "RUNNING":
-                return
+        applications = list(serve.status().applications.values())
+        for application in applications:
             if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
                 details = [application.message]
                 details += [stage.message for stage in application.deployments.values()]
                 raise ConfigError(_reason("\n".join(details)))
+        if applications and all(one.status == "RUNNING" for one in applications):
+            return
         if time.monotonic() > deadline:
             raise UnavailableError("the service did not start in time; see Ray's logs")
         time.sleep(0.2)

@@ -47,6 +47,10 @@ def test_stop_and_start_loses_nothing(service: Service, capsys: pytest.CaptureFi
     assert infer(service, key, 12) == "person 12"
 
 
+def test_data_is_private(service: Service) -> None:
+    assert service.data_dir.stat().st_mode & 0o077 == 0
+
+
 def build(service: Service, people: list[int]) -> str:
     pairs = [{"image": gallery_image(i), "label": f"person {i}"} for i in people]
     reply = service.post(f"{PREFIX}-index-build", {"imageLabelPairs": pairs})
