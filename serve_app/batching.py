@@ -10,6 +10,7 @@ Knows nothing of Ray or models. Everything runs on one event loop; nothing here 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +35,7 @@ class BatchRecord:
     queue_s: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting(Generic[Item, Answer]):
     item: Item
     cost: int
@@ -87,10 +88,17 @@ class Batcher(Generic[Item, Answer]):
         if self._queue and self._queued_cost + cost > self._settings.max_queue_cost:
             raise OverloadedError("too many requests are waiting; try again shortly")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(item, cost, future, time.monotonic()))
+        waiting = _Waiting(item, cost, future, time.monotonic())
+        self._queue.append(waiting)
         self._queued_cost += cost
         self._pump()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            with contextlib.suppress(ValueError):  # not in the queue: on its way already
+                self._queue.remove(waiting)
+                self._queued_cost -= cost
+            raise
 
     def _pump(self) -> None:
         while self._busy < self._settings.slots and (batch := self._next_batch()):

@@ -14,7 +14,8 @@ FOLDS = 10
 class Verification:
     """1:1. ``accuracy``: at ``threshold``, the best one on these very pairs. ``ten_fold_accuracy``:
     mean of ten folds, each judged at the threshold that was best on the other nine (LFW's
-    protocol): lower, as no pair takes part in choosing its own threshold."""
+    protocol): lower, as no pair takes part in choosing its own threshold. NaN if there are too few
+    pairs to leave some out."""
 
     accuracy: float
     ten_fold_accuracy: float
@@ -48,14 +49,14 @@ def verification(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> Verifi
     accuracies = []
     for held_out in range(FOLDS):
         test = fold == held_out
-        if not test.any():
+        if not test.any() or test.all():  # a set smaller than its folds
             continue
         threshold = best_threshold(scores[~test], same[~test])
         accuracies.append(np.mean((scores[test] >= threshold) == same[test]))
     threshold = best_threshold(scores, same)
     return Verification(
         accuracy=float(np.mean((scores >= threshold) == same)),
-        ten_fold_accuracy=float(np.mean(accuracies)),
+        ten_fold_accuracy=float(np.mean(accuracies)) if accuracies else float("nan"),
         threshold=threshold,
         pairs=len(scores),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from serve_app.types import Embeddings, GalleryInfo, SearchResult
 logger = logging.getLogger(__name__)
 
 PAGE = 10_000
+REBUILD_RETRY_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,19 @@ class _Entry:
     info: GalleryInfo
     index: GalleryIndex
     rebuild: Future[None] | None = None
+    rebuild_after: float = 0.0  # monotonic seconds
 
 
 class GalleryCache:
-    """Searches galleries of ``store``. One search at a time; rebuilding happens beside it."""
+    """Searches galleries of ``store``. One search at a time; rebuilding happens beside it.
 
-    def __init__(self, store: GalleryStore) -> None:
+    A rebuild that failed is tried again by a search ``rebuild_retry_s`` seconds later or after:
+    each reads the whole gallery.
+    """
+
+    def __init__(self, store: GalleryStore, *, rebuild_retry_s: float = REBUILD_RETRY_S) -> None:
         self._store = store
+        self._rebuild_retry_s = rebuild_retry_s
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
         self._builder = ThreadPoolExecutor(1, thread_name_prefix="rebuild")
@@ -93,7 +101,8 @@ class GalleryCache:
             entry = self._entries[key] = self._load(standing)
         if entry.info.seq < standing.seq and not self._catch_up(entry):
             entry = self._entries[key] = self._load(standing)
-        if entry.index.wants_rebuild and entry.rebuild is None:
+        under_way = entry.rebuild is not None and not entry.rebuild.done()
+        if entry.index.wants_rebuild and not under_way and time.monotonic() >= entry.rebuild_after:
             entry.rebuild = self._builder.submit(self._rebuild, key, entry)
         return entry
 
@@ -136,7 +145,7 @@ class GalleryCache:
             new = self._load(old.info)
         except Exception as error:
             logger.warning("rebuild failed: %s", type(error).__name__)
-            old.rebuild = None
+            old.rebuild_after = time.monotonic() + self._rebuild_retry_s
             return
         with self._lock:
             if self._entries.get(key) is old:

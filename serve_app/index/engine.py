@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from filelock import FileLock
+from filelock import Timeout as FileLockTimeout
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from serve_app.errors import ConfigError
 
@@ -23,47 +27,46 @@ BUSY_TIMEOUT_S = 30
 WRITE = "immediate"
 """Execution option of connections that will write."""
 
+DAMAGED = "is damaged or is no SQLite database: restore it from a backup; nothing was changed"
+LOCKED = "is locked by another process: end that one or wait, then start again"
 
-def open_engine(url: str) -> Engine:
+
+def open_engine(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
     """An engine for ``url`` with the schema migrated to the newest revision.
 
-    Several processes may open one SQLite file at once; the first migrates, the others wait.
-    Raises ConfigError for a database that can't be opened or is corrupt.
+    Several processes may open one SQLite file at once; the first migrates, the others wait, at most
+    ``busy_timeout_s`` seconds, as every statement waits for another process's lock.
+    Raises ConfigError for a database that can't be opened, is locked, newer or corrupt.
     """
-    parsed = make_url(url)
-    engine = create_engine(url, pool_size=8, max_overflow=8)
-    if parsed.get_backend_name() != "sqlite":
-        raise ConfigError("database_url: only SQLite is supported by this version")
-    if not parsed.database or parsed.database == ":memory:":
-        raise ConfigError("database_url: name a file; galleries in memory would be lost")
-    file = Path(parsed.database)
-    event.listen(engine, "connect", _configure_sqlite)
+    file = _database_file(url)
+    engine = create_engine(url, pool_size=8, max_overflow=8, pool_timeout=busy_timeout_s)
+    event.listen(engine, "connect", _sqlite_settings(busy_timeout_s))
     event.listen(engine, "begin", _begin)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_name(file.name + ".lock"), timeout=BUSY_TIMEOUT_S):
+        with FileLock(file.with_name(file.name + ".lock"), timeout=busy_timeout_s):
             with engine.connect() as connection:
                 verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-                if verdict != "ok":
-                    raise ConfigError(_damaged(file))
-            migrate(engine)
-    except DBAPIError as error:
+            if verdict != "ok":
+                raise ConfigError(f"database {file.name} {DAMAGED}")
+            command.upgrade(migrations(engine), "head")
+    except (DBAPIError, CommandError, OSError) as error:
         engine.dispose()
-        logger.error("database %s: %s", file.name, type(error.orig).__name__)
-        raise ConfigError(_damaged(file)) from None
-    except OSError:
+        logger.error("database %s: %s", file.name, type(getattr(error, "orig", error)).__name__)
+        raise ConfigError(f"database {file.name} {_complaint(error)}") from None
+    except ConfigError:
         engine.dispose()
-        raise ConfigError(f"database {file.name}: its directory can't be written") from None
+        raise
     return engine
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest revision."""
+def migrations(engine: Engine) -> Config:
+    """Alembic's configuration of this package's revisions, to be run on ``engine``."""
     config = Config()
     scripts = resources.files("serve_app.index") / "migrations"
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["engine"] = engine
-    command.upgrade(config, "head")
+    return config
 
 
 def journal_mode(version: tuple[int, ...]) -> str:
@@ -77,17 +80,50 @@ def journal_mode(version: tuple[int, ...]) -> str:
     return "WAL" if fixed else "DELETE"
 
 
-def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    assert isinstance(connection, sqlite3.Connection)
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin
+def erase_log(engine: Engine) -> None:
+    """Write the write-ahead log into the database and empty it: until then, both hold what was
+    overwritten. Does nothing without WAL. A failure is only logged: the next one makes up for it.
+    """
+    try:
+        # Not within a transaction, so without the "begin" that SQLAlchemy's own execute brings.
+        with contextlib.closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, _, _), *_ = cursor.fetchall()
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        logger.warning("write-ahead log not erased: %s", type(error).__name__)
+    else:
+        if busy:
+            logger.warning("write-ahead log not erased: a reader or writer was in the way")
+
+
+def _database_file(url: str) -> Path:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError("database_url: write it as sqlite:///FILE") from None
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError("database_url: only SQLite is supported by this version")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ConfigError("database_url: name a file; galleries in memory would be lost")
+    return Path(parsed.database)
+
+
+def _sqlite_settings(busy_timeout_s: float) -> Callable[[DBAPIConnection, object], None]:
     mode = journal_mode(sqlite3.sqlite_version_info)
     # With a rollback journal a commit is its deletion, and only EXTRA syncs the directory then.
     synchronous = "FULL" if mode == "WAL" else "EXTRA"
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
-    connection.execute(f"PRAGMA journal_mode={mode}")
-    connection.execute(f"PRAGMA synchronous={synchronous}")
-    connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("PRAGMA foreign_keys=ON")
+
+    def configure(connection: DBAPIConnection, _record: object) -> None:
+        assert isinstance(connection, sqlite3.Connection)
+        connection.isolation_level = None  # we say BEGIN ourselves, see _begin
+        connection.execute(f"PRAGMA busy_timeout={round(busy_timeout_s * 1000)}")
+        connection.execute(f"PRAGMA journal_mode={mode}")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return configure
 
 
 def _begin(connection: Connection) -> None:
@@ -96,8 +132,17 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _damaged(file: Path) -> str:
-    return (
-        f"database {file.name} is damaged or is no SQLite database: restore it from a backup; "
-        "nothing was changed"
-    )
+def _complaint(error: DBAPIError | CommandError | OSError) -> str:
+    """What to do about it. The errors' own texts hold paths."""
+    if isinstance(error, CommandError):
+        return "was written by a newer version of this service: run that one"
+    if isinstance(error, FileLockTimeout):
+        return LOCKED
+    if isinstance(error, OSError):
+        return "can't be opened: its directory can't be written"
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # primary code
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DAMAGED
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LOCKED
+    return "can't be used: check that it is this service's own, its permissions and the free space"

@@ -23,7 +23,7 @@ from serve_app.errors import (
     GalleryNotFoundError,
     UnavailableError,
 )
-from serve_app.index.engine import WRITE, open_engine
+from serve_app.index.engine import BUSY_TIMEOUT_S, WRITE, erase_log, open_engine
 from serve_app.index.records import (
     Changes,
     TemplateRows,
@@ -43,11 +43,12 @@ TENANT = ""  # tenants come with API keys; every row has the column already
 class GalleryStore:
     """Galleries and templates in the database at ``url`` (SQLAlchemy's form).
 
-    Every method raises UnavailableError where the database does not answer.
+    Every method raises UnavailableError where the database does not answer, after
+    ``busy_timeout_s`` seconds if it is locked.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
+    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self._engine = open_engine(url, busy_timeout_s)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -98,7 +99,8 @@ class GalleryStore:
             first, seq = row.next_id, row.seq + 1
             _insert_templates(connection, row.generation, first, seq, labels, embeddings.vectors)
             count = row.size + len(labels)
-            _advance(connection, row, seq=seq, next_id=first + len(labels), size=count)
+            if labels:
+                _advance(connection, row, seq=seq, next_id=first + len(labels), size=count)
             ids = list(range(first, first + len(labels)))
             return _receipt(connection, row.generation, ids, count, with_labels=with_labels)
 
@@ -126,7 +128,10 @@ class GalleryStore:
             count = row.size - len(removed)
             if removed:
                 _advance(connection, row, seq=row.seq + 1, next_id=row.next_id, size=count)
-            return _receipt(connection, row.generation, removed, count, with_labels=with_labels)
+            receipt = _receipt(connection, row.generation, removed, count, with_labels=with_labels)
+        if removed:
+            erase_log(self._engine)
+        return receipt
 
     def describe(self, keys: Sequence[str]) -> dict[str, GalleryInfo]:
         """Facts of those galleries that exist, in one query."""
@@ -220,6 +225,8 @@ def _insert_templates(
 ) -> None:
     if len(labels) != len(vectors):
         raise ValueError(f"{len(labels)} labels for {len(vectors)} embeddings")
+    if not labels:
+        return  # SQLAlchemy takes an empty list for one row of defaults
     blobs = np.ascontiguousarray(vectors, dtype="<f4")
     connection.execute(
         insert(template),

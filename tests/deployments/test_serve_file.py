@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from serve_app.deployments.serve_file import load_serve_file, logical_cpus
+from serve_app.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+LOCAL: dict[str, Any] = yaml.safe_load((ROOT / "configs/serve/local.yaml").read_text("utf-8"))
+
+
+def load(content: object, directory: Path, **options: Any) -> dict[str, Any]:
+    file = directory / "serve.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return load_serve_file(file, **options)
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "configs/serve").glob("*.yaml")), ids=lambda f: f.name
+)
+def test_every_file_of_ours_is_right(file: Path) -> None:
+    assert logical_cpus(load_serve_file(file)) > 0
+
+
+def test_the_small_machine_has_room_for_the_local_file() -> None:
+    assert logical_cpus(LOCAL) <= 2
+
+
+def test_overrides_and_absolute_paths(tmp_path: Path) -> None:
+    content = load(LOCAL, tmp_path, port=9000, data_dir=Path("elsewhere"))
+    assert content["http_options"]["port"] == 9000
+    data_dir = content["applications"][0]["args"]["data_dir"]
+    assert Path(data_dir) == Path("elsewhere").absolute()
+
+
+MISTAKES: list[tuple[list[str | int], str, str]] = [
+    ([], "htp_options", "did you mean http_options"),
+    (["http_options"], "prot", "did you mean port"),
+    (["applications", 0], "import_pth", "did you mean import_path"),
+    (["applications", 0, "deployments", 1], "num_replica", "did you mean num_replicas"),
+    (["applications", 0, "deployments", 1, "ray_actor_options"], "num_cpu", "num_cpus"),
+    (["applications", 0, "args"], "datadir", "did you mean data_dir"),
+    (["applications", 0, "args"], "limts", "did you mean limits"),
+    (["applications", 0, "deployments", 0, "user_config"], "detectr", "did you mean detector"),
+    (["applications", 0, "deployments", 1, "user_config"], "maxcost", "did you mean max_cost"),
+]
+
+
+@pytest.mark.parametrize(("place", "key", "message"), MISTAKES)
+def test_misspelt_keys_are_refused(
+    tmp_path: Path, place: list[str | int], key: str, message: str
+) -> None:
+    content: Any = copy.deepcopy(LOCAL)
+    target = content
+    for step in place:
+        target = target[step]
+    target[key] = 1
+    with pytest.raises(ConfigError, match=message) as refusal:
+        load(content, tmp_path)
+    assert key in str(refusal.value)
+
+
+def test_an_unknown_deployment_is_refused(tmp_path: Path) -> None:
+    content = copy.deepcopy(LOCAL)
+    content["applications"][0]["deployments"][1]["name"] = "Detectr"
+    with pytest.raises(ConfigError, match="did you mean Detector"):
+        load(content, tmp_path)
+
+
+@pytest.mark.parametrize("value", [-1, "many", 1.5])
+def test_bad_values_are_refused_by_name(tmp_path: Path, value: object) -> None:
+    content = copy.deepcopy(LOCAL)
+    content["applications"][0]["deployments"][1]["num_replicas"] = value
+    with pytest.raises(ConfigError, match="num_replicas"):
+        load(content, tmp_path)
+
+
+def test_a_pipeline_that_is_not_there_fails_at_start(tmp_path: Path) -> None:
+    content = copy.deepcopy(LOCAL)
+    content["applications"][0]["args"]["pipeline"] = "nowhere.yaml"
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml can't be read"):
+        load(content, tmp_path)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_serve_file(tmp_path / "none.yaml")
+    for text, message in (("", "empty"), ("a: [", "not valid YAML"), ("- 1", "no mapping")):
+        file = tmp_path / "bad.yaml"
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            load_serve_file(file)
