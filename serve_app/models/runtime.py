@@ -113,10 +113,11 @@ class OpenVinoSession:
             # Processors with AMX would take bf16 unasked; precision is a choice, not a surprise.
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        compiled = core.compile_model(core.read_model(str(model)), "CPU", settings)
-        self._request = compiled.create_infer_request()
-        self._inputs = tuple(i.get_any_name() for i in compiled.inputs)
-        self._outputs = [o.get_any_name() for o in compiled.outputs]
+        network = core.read_model(str(model))
+        # The file's names: compiling gives a port further ones, of layers that were fused away.
+        self._inputs = tuple(i.get_any_name() for i in network.inputs)
+        self._outputs = [o.get_any_name() for o in network.outputs]
+        self._request = core.compile_model(network, "CPU", settings).create_infer_request()
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -124,7 +125,7 @@ class OpenVinoSession:
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         results = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)
-        return {name: np.asarray(results[name]) for name in self._outputs}
+        return {name: np.asarray(results[i]) for i, name in enumerate(self._outputs)}
 
 
 class PaddleSession:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from serve_app.errors import FaceServeError, InvalidImageError, TooLargeError
+from serve_app.imaging import ImageLimits
+from serve_app.models.detector import DetectItem, DetectStage
+from serve_app.types import Detection, Image
+
+
+class Columns:
+    """A detector that finds a face of ten pixels a column, the score growing to the right."""
+
+    def detect(self, image: Image, threshold: float) -> list[Detection]:
+        if image[0, 0, 0] == 255:
+            raise RuntimeError("a path, an address")
+        columns = range(image.shape[1] // 10)
+        scores = [(column + 1) / 10 for column in columns]
+        return [
+            Detection((column * 10, 0, column * 10 + 10, 10), score)
+            for column, score in zip(columns, scores, strict=True)
+            if score > threshold
+        ]
+
+
+def picture(width: int, shade: int = 3) -> bytes:
+    return bytes(cv2.imencode(".png", np.full((10, width, 3), shade, np.uint8))[1].tobytes())
+
+
+def stage(max_faces: int = 100) -> DetectStage:
+    return DetectStage(Columns(), ImageLimits(max_pixels=1000), max_faces)
+
+
+def test_faces_with_crops_in_the_detectors_order() -> None:
+    faces = stage().detect(picture(50), 0.25)
+    assert [face.score for face in faces] == [0.3, 0.4, 0.5]
+    assert all(face.crop.shape == (112, 112, 3) for face in faces)
+
+
+def test_too_many_faces_leave_the_best() -> None:
+    faces = stage(max_faces=2).detect(picture(50), 0)
+    assert [face.score for face in faces] == [0.4, 0.5]
+
+
+def test_a_whole_image_is_one_crop() -> None:
+    crop = stage().crop_whole(picture(30, shade=77))
+    assert crop.shape == (112, 112, 3)
+    assert np.unique(crop).tolist() == [77]
+
+
+def test_a_bad_item_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+    answers = stage().run(
+        [
+            DetectItem(picture(20), 0),
+            DetectItem(b"no image", 0),
+            DetectItem(picture(200), 0),
+            DetectItem(picture(20, shade=255), 0),
+            DetectItem(picture(20), None),
+        ]
+    )
+    assert isinstance(answers[0], list)
+    assert len(answers[0]) == 2
+    assert isinstance(answers[1], InvalidImageError)
+    assert isinstance(answers[2], TooLargeError)
+    assert type(answers[3]) is FaceServeError
+    assert str(answers[3]) == "internal error"
+    assert isinstance(answers[4], np.ndarray)
+    assert "address" not in caplog.text
