@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from serve_app.deployments.replica import BatchedWorker, answered
 from serve_app.errors import FaceServeError, GalleryNotFoundError
 from serve_app.index.cache import GalleryCache, SearchRequest
-from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.store import GalleryStore
 from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Receipt, SearchResult
 
@@ -23,10 +22,9 @@ Result = TypeVar("Result")
 
 class Index:
     def __init__(self, database: str) -> None:
-        # One core a replica: FAISS's own threads would spin on those of the other stages.
-        set_faiss_threads(1)
         self._store = GalleryStore(database)
-        cache = GalleryCache(self._store)
+        # One core a replica: FAISS's own threads would spin on those of the other stages.
+        cache = GalleryCache(self._store, threads=1)
         self._searches: BatchedWorker[SearchRequest, SearchResult] = BatchedWorker(
             cache.search, cost=search_cost
         )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serve_app.errors import FaceServeError, GalleryNotFoundError
-from serve_app.index.gallery import GalleryIndex
+from serve_app.index.gallery import GalleryIndex, set_faiss_threads
 from serve_app.index.records import check_fits
 from serve_app.index.store import GalleryStore
 from serve_app.types import Embeddings, GalleryInfo, SearchResult
@@ -48,12 +48,19 @@ class _Entry:
 class GalleryCache:
     """Searches galleries of ``store``. One search at a time; rebuilding happens beside it.
 
-    A rebuild that failed is tried again by a search ``rebuild_retry_s`` seconds later or after:
-    each reads the whole gallery.
+    ``threads``: cores that FAISS takes for a search, and as many for a rebuild. A failed rebuild is
+    tried again by a search ``rebuild_retry_s`` seconds later or after: each reads the whole gallery.
     """
 
-    def __init__(self, store: GalleryStore, *, rebuild_retry_s: float = REBUILD_RETRY_S) -> None:
+    def __init__(
+        self,
+        store: GalleryStore,
+        *,
+        threads: int = 1,
+        rebuild_retry_s: float = REBUILD_RETRY_S,
+    ) -> None:
         self._store = store
+        self._threads = threads
         self._rebuild_retry_s = rebuild_retry_s
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
@@ -72,6 +79,7 @@ class GalleryCache:
             groups.setdefault((request.key, request.top_k), []).append(position)
         answers: dict[int, SearchResult | FaceServeError] = {}
         with self._lock:
+            set_faiss_threads(self._threads)
             try:
                 standing = self._store.describe(sorted({request.key for request in requests}))
             except FaceServeError as error:
@@ -98,9 +106,9 @@ class GalleryCache:
             raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
         entry = self._entries.get(key)
         if entry is None or entry.info.generation != standing.generation:
-            entry = self._entries[key] = self._load(standing)
+            entry = self._entries[key] = self._load(standing, quickly=True)
         if entry.info.seq < standing.seq and not self._catch_up(entry):
-            entry = self._entries[key] = self._load(standing)
+            entry = self._entries[key] = self._load(standing, quickly=True)
         under_way = entry.rebuild is not None and not entry.rebuild.done()
         if entry.index.wants_rebuild and not under_way and time.monotonic() >= entry.rebuild_after:
             entry.rebuild = self._builder.submit(self._rebuild, key, entry)
@@ -115,7 +123,7 @@ class GalleryCache:
         entry.info = changes.info
         return True
 
-    def _load(self, info: GalleryInfo) -> _Entry:
+    def _load(self, info: GalleryInfo, *, quickly: bool) -> _Entry:
         """The gallery from the store: pages first, then what happened while they were read."""
         pages = []
         after = -1
@@ -133,6 +141,7 @@ class GalleryCache:
             [number for page in pages for number in page.ids],
             [label for page in pages for label in page.labels],
             vectors,
+            quickly=quickly,
         )
         entry = _Entry(info, index)
         if not self._catch_up(entry):
@@ -142,7 +151,8 @@ class GalleryCache:
     def _rebuild(self, key: str, old: _Entry) -> None:
         """Build beside the served index and swap; the next search applies what came meanwhile."""
         try:
-            new = self._load(old.info)
+            set_faiss_threads(self._threads)
+            new = self._load(old.info, quickly=False)
         except Exception as error:
             logger.warning("rebuild failed: %s", type(error).__name__)
             old.rebuild_after = time.monotonic() + self._rebuild_retry_s

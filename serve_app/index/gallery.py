@@ -19,11 +19,15 @@ from serve_app.types import Candidate, IndexType, Metric, Vectors
 FAISS_METRICS = {Metric.IP: faiss.METRIC_INNER_PRODUCT, Metric.L2: faiss.METRIC_L2}
 
 HNSW_EF_CONSTRUCTION = 200
-HNSW_EF_SEARCH = 128
+HNSW_EF_SEARCH = 256
 IVF_POINTS_A_LIST = 39
 """FAISS's least number of training points a centroid."""
 IVF_LEAST_TRAINING = 10 * IVF_POINTS_A_LIST
 """Below this an IVF gallery is searched exactly: there is nothing to train on."""
+
+EXACT_AT_FIRST = 2000
+"""More templates than this are first searched exactly and indexed beside: HNSW takes minutes for
+100,000, and a search that waits for them would time out."""
 
 MAX_TOMBSTONE_SHARE = 0.2
 GROWTH_BEFORE_RETRAINING = 4
@@ -33,6 +37,7 @@ class GalleryIndex:
     """Templates of one gallery, searchable.
 
     ``vectors`` (N, D) with their ids and labels are what it starts with; IVF trains on them.
+    ``quickly``: a large gallery starts as an exact index and wants to be rebuilt.
     """
 
     def __init__(
@@ -43,8 +48,14 @@ class GalleryIndex:
         ids: Sequence[int] = (),
         labels: Sequence[str] = (),
         vectors: Vectors | None = None,
+        *,
+        quickly: bool = False,
     ) -> None:
         self._type = index_type
+        self._is_stand_in = (
+            quickly and index_type is not IndexType.FLAT and len(ids) > EXACT_AT_FIRST
+        )
+        self._base = IndexType.FLAT  # what FAISS really holds
         self._metric = metric
         self._labels: dict[int, str] = {}
         self._tombstones: set[int] = set()
@@ -63,10 +74,12 @@ class GalleryIndex:
         """Whether building it anew from its live templates would make searches faster or better."""
         if len(self._tombstones) > MAX_TOMBSTONE_SHARE * len(self._labels) + 100:
             return True
+        if self._is_stand_in:
+            return True
         if self._type is not IndexType.IVF or len(self._labels) < IVF_LEAST_TRAINING:
             return False
         outgrown = len(self._labels) >= GROWTH_BEFORE_RETRAINING * self._trained_on
-        return outgrown or not self._lists
+        return outgrown or self._base is IndexType.FLAT
 
     def add(self, ids: Sequence[int], labels: Sequence[str], vectors: Vectors) -> None:
         """Ids that are there already are left as they are: a replay changes nothing."""
@@ -113,11 +126,14 @@ class GalleryIndex:
     def _new_base(self, dimension: int, vectors: Vectors | None) -> Any:
         metric = FAISS_METRICS[self._metric]
         count = 0 if vectors is None else len(vectors)
-        if self._type is IndexType.HNSW32:
+        if self._type is IndexType.HNSW32 and not self._is_stand_in:
+            self._base = IndexType.HNSW32
             hnsw = faiss.index_factory(dimension, "HNSW32", metric)
             hnsw.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
             return hnsw
-        if self._type is IndexType.IVF and count >= IVF_LEAST_TRAINING:
+        trainable = count >= IVF_LEAST_TRAINING and not self._is_stand_in
+        if self._type is IndexType.IVF and trainable:
+            self._base = IndexType.IVF
             self._lists = ivf_lists(count)
             ivf = faiss.index_factory(dimension, f"IVF{self._lists},Flat", metric)
             ivf.train(np.ascontiguousarray(vectors, dtype=np.float32))
@@ -132,12 +148,12 @@ class GalleryIndex:
             self._selector = faiss.IDSelectorNot(batch)
             self._selector.kept_alive = batch
         selector = {"sel": self._selector} if self._selector is not None else {}
-        if self._type is IndexType.HNSW32:
+        if self._base is IndexType.HNSW32:
             # Tombstoned neighbours take places in the list of candidates: make it longer.
             share = len(self._labels) / (len(self._labels) + len(self._tombstones))
             ef_search = math.ceil(max(HNSW_EF_SEARCH, 2 * k) / max(share, 0.1))
             return faiss.SearchParametersHNSW(efSearch=ef_search, **selector)
-        if self._lists:
+        if self._base is IndexType.IVF:
             return faiss.SearchParametersIVF(nprobe=ivf_probes(self._lists), **selector)
         return faiss.SearchParameters(**selector) if selector else None
 
@@ -153,5 +169,5 @@ def ivf_probes(lists: int) -> int:
 
 
 def set_faiss_threads(count: int) -> None:
-    """OpenMP threads of every FAISS call in this process: the setting is FAISS's and global."""
+    """OpenMP threads of FAISS calls by the calling thread: each thread has a setting of its own."""
     faiss.omp_set_num_threads(count)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serve_app.errors import GalleryMismatchError
+from serve_app.errors import GalleryMismatchError, UnavailableError
 from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Vectors
 
 
@@ -46,8 +46,11 @@ def check_fits(info: GalleryInfo, embeddings: Embeddings) -> None:
 
 def template_rows(rows: Sequence[Any], dimension: int) -> TemplateRows:
     """Templates from rows of the table ``template``."""
-    blob = b"".join(row.embedding for row in rows)
-    vectors = np.frombuffer(blob, dtype="<f4").reshape(len(rows), dimension).astype(np.float32)
+    blobs = [row.embedding for row in rows]
+    if any(len(blob) != 4 * dimension for blob in blobs):  # one short blob would shift the rest
+        raise UnavailableError("the gallery store holds a damaged embedding: restore a backup")
+    joined = np.frombuffer(b"".join(blobs), dtype="<f4")
+    vectors = joined.reshape(len(rows), dimension).astype(np.float32)
     return TemplateRows([row.id for row in rows], [row.label for row in rows], vectors)
 
 
