@@ -61,8 +61,8 @@ def _from_tutorial_form(content: object, base: Path) -> PipelineConfig:
     own = {"det_model", "rec_model", "det_batch_size", "rec_batch_size", "mirror", "runtime"}
     section = refuse_unknown(content, {*own, *OURS, *TUTORIAL_KEYS}, "Pipeline")
     runtime = {"runtime": section["runtime"]} if "runtime" in section else {}
-    detector = _named_or_local(section.get("det_model") or DEFAULT_DETECTOR, base) | runtime
-    extractor = _named_or_local(section.get("rec_model") or DEFAULT_EXTRACTOR, base) | runtime
+    detector = _named_or_local(section, "det_model", DEFAULT_DETECTOR, base) | runtime
+    extractor = _named_or_local(section, "rec_model", DEFAULT_EXTRACTOR, base) | runtime
     for model, key in ((detector, "det_batch_size"), (extractor, "rec_batch_size")):
         if key in section:
             model["batch_size"] = section[key]
@@ -105,8 +105,13 @@ def _pipeline(
     )
 
 
-def _named_or_local(model: str, base: Path) -> dict[str, Any]:
+def _named_or_local(
+    section: Mapping[str, Any], key: str, default: str, base: Path
+) -> dict[str, Any]:
     """The tutorial form names a model of the zoo or a local directory with one key."""
+    model = section.get(key) or default
+    if not isinstance(model, str):
+        raise ConfigError(f"Pipeline.{key} must be the name of a model or a directory")
     directory = base / model
     if "/" in model or directory.is_dir():
         return {"model_name": directory.name, "model_dir": directory.absolute()}

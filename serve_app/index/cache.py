@@ -49,7 +49,7 @@ class GalleryCache:
     """Searches galleries of ``store``. One search at a time; rebuilding happens beside it.
 
     ``threads``: cores that FAISS takes for a search, and as many for a rebuild. A failed rebuild is
-    tried again by a search ``rebuild_retry_s`` seconds later or after: each reads the whole gallery.
+    tried again by a search ``rebuild_retry_s`` seconds later: each reads the whole gallery.
     """
 
     def __init__(

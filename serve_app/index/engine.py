@@ -24,6 +24,7 @@ from serve_app.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 30
+ERASE_TIMEOUT_MS = 500
 WRITE = "immediate"
 """Execution option of connections that will write."""
 
@@ -82,14 +83,21 @@ def journal_mode(version: tuple[int, ...]) -> str:
 
 def erase_log(engine: Engine) -> None:
     """Write the write-ahead log into the database and empty it: until then, both hold what was
-    overwritten. Does nothing without WAL. A failure is only logged: the next one makes up for it.
+    overwritten. Does nothing without WAL. A failure is only logged: the next call, or the end of
+    the last process, makes up for it.
     """
     try:
         # Not within a transaction, so without the "begin" that SQLAlchemy's own execute brings.
         with contextlib.closing(engine.raw_connection()) as connection:
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            (busy, _, _), *_ = cursor.fetchall()
+            sqlite = connection.driver_connection
+            assert isinstance(sqlite, sqlite3.Connection)
+            (timeout,) = sqlite.execute("PRAGMA busy_timeout").fetchone()
+            # It keeps writers out while it waits for a moment without readers.
+            sqlite.execute(f"PRAGMA busy_timeout={min(timeout, ERASE_TIMEOUT_MS)}")
+            try:
+                busy, _, _ = sqlite.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                sqlite.execute(f"PRAGMA busy_timeout={timeout}")
     except (sqlite3.Error, SQLAlchemyError) as error:
         logger.warning("write-ahead log not erased: %s", type(error).__name__)
     else:

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serve_app.config import (
+    BatchSettings,
+    IngressBatching,
+    Limits,
+    ServiceArgs,
+    default_cache_dir,
+    parse_service_args,
+    validate,
+)
+from serve_app.errors import ConfigError
+from serve_app.imaging import ImageLimits
+
+
+def test_nothing_given_is_the_default() -> None:
+    args = parse_service_args({})
+    assert args.pipeline == "face_recognition"
+    assert args.cache_dir is None
+    assert args.fetch.allow == ()
+    assert args.limits == Limits()
+
+
+def test_directories_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A replica's working directory need not be the one the file was written for."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    args = parse_service_args({"data_dir": "./data", "cache_dir": "~/cache"})
+    assert args.data_dir == tmp_path / "data"
+    assert args.cache_dir == tmp_path / "me" / "cache"
+
+
+def test_limits_of_an_image_are_passed_on() -> None:
+    limits = Limits(image_bytes=5, image_pixels=7)
+    assert limits.image == ImageLimits(max_bytes=5, max_pixels=7)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"data_dr": "x"}, "args.data_dr is not a known key; did you mean data_dir?"),
+        ({"limits": {"pair": 1}}, "args.limits.pair is not a known key; did you mean pairs?"),
+        ({"fetch": {"alow": []}}, "args.fetch.alow is not a known key; did you mean allow?"),
+        ({"limits": {"pairs": 0}}, "args.limits.pairs: "),
+        ({"limits": {"request_timeout_s": -1}}, "args.limits.request_timeout_s: "),
+        ({"limits": {"image_bytes": "10 MB"}}, "args.limits.image_bytes: "),
+        ({"fetch": {"allow": "intranet"}}, "args.fetch.allow: "),
+        ({"pipeline": None}, "args.pipeline: "),
+    ],
+)
+def test_mistakes_are_refused_by_name(args: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        parse_service_args(args)
+    assert str(refusal.value).startswith(message)
+
+
+def test_ingress_batching_names_each_stage() -> None:
+    settings = validate(IngressBatching, {"extractor": {"slots": 3}}, "user_config")
+    assert (settings.extractor.slots, settings.detector.slots) == (3, 1)
+    with pytest.raises(ConfigError, match=r"user_config\.extractor\.slts .* did you mean slots"):
+        validate(IngressBatching, {"extractor": {"slts": 3}}, "user_config")
+
+
+@pytest.mark.parametrize("key", ["slots", "max_cost", "max_queue_cost"])
+def test_batch_settings_are_at_least_one(key: str) -> None:
+    assert getattr(validate(BatchSettings, {key: 1}, "user_config"), key) == 1
+    with pytest.raises(ConfigError, match=rf"user_config\.{key}"):
+        validate(BatchSettings, {key: 0}, "user_config")
+
+
+def test_args_are_frozen() -> None:
+    args = ServiceArgs()
+    with pytest.raises(ValueError, match="frozen"):
+        args.pipeline = "other"
+
+
+def test_the_cache_lies_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    usual = tmp_path / ".cache" / "face-serve"
+    assert default_cache_dir({}) == usual
+    assert default_cache_dir({"XDG_CACHE_HOME": ""}) == usual
+    assert default_cache_dir({"XDG_CACHE_HOME": "xdg"}) == tmp_path / "xdg" / "face-serve"
+    both = {"XDG_CACHE_HOME": "xdg", "FACE_SERVE_CACHE": "~/chosen"}
+    assert default_cache_dir(both) == tmp_path / "chosen"
