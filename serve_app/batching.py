@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -103,7 +104,11 @@ class Batcher(Generic[Item, Answer]):
     def _pump(self) -> None:
         while self._busy < self._settings.slots and (batch := self._next_batch()):
             self._busy += 1
-            task = asyncio.create_task(self._send(batch))
+            # A batch belongs to no single request: Ray cancels the calls made in a request's
+            # context when its client goes, and with it the work of all others in the batch.
+            task = asyncio.get_running_loop().create_task(
+                self._send(batch), context=contextvars.Context()
+            )
             self._tasks.add(task)  # the loop itself keeps only weak references
             task.add_done_callback(self._tasks.discard)
 
@@ -124,11 +129,15 @@ class Batcher(Generic[Item, Answer]):
     async def _send(self, batch: list[_Waiting[Item, Answer]]) -> None:
         now = time.monotonic()
         cost = sum(waiting.cost for waiting in batch)
-        self._observe(BatchRecord(len(batch), cost, now - batch[0].since))
         try:
-            await self._answer(batch)
-        except UnavailableError as error:
-            await self._answer_singly(batch, error)
+            self._observe(BatchRecord(len(batch), cost, now - batch[0].since))
+            try:
+                await self._answer(batch)
+            except UnavailableError as error:
+                await self._answer_singly(batch, error)
+        except BaseException:  # broken off: nobody may be left waiting
+            _fail(batch, UnavailableError("the work was broken off; try again shortly"))
+            raise
         finally:
             self._busy -= 1
             self._pump()

@@ -82,7 +82,10 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
     size = read_size(data, limits)
     if data.startswith(PNG_SIGNATURE):
         data = _plain_png(data, size, limits)
-    pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # its own limits, 2^20 pixels a side among them
+        raise InvalidImageError(CORRUPT) from None
     if pixels is None:
         raise InvalidImageError(CORRUPT)
     height, width = pixels.shape[:2]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from serve_app.config import PipelineConfig
 from serve_app.errors import FaceServeError, GalleryNotFoundError
-from serve_app.index.cache import GalleryCache, SearchRequest
+from serve_app.index.cache import GalleryCache
+from serve_app.index.records import SearchRequest
 from serve_app.index.store import GalleryStore
 from serve_app.models.detector import DetectStage
 from serve_app.models.extractor import ExtractStage

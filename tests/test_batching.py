@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 from collections.abc import Sequence
 
@@ -41,6 +42,10 @@ class Stage:
             gate.set_result(None)
         else:
             gate.set_exception(error)
+
+    def break_off(self) -> None:
+        """As when somebody cancels what runs the batch."""
+        self._open.pop(0).cancel()
 
 
 async def settle() -> None:
@@ -329,6 +334,46 @@ async def test_a_cancelled_item_is_not_tried_again() -> None:
     assert await tasks[2] == 30
 
 
+@pytest.mark.parametrize("first", [None, UnavailableError("the replica died")])
+async def test_a_batch_that_is_broken_off_leaves_nobody_waiting(first: Exception | None) -> None:
+    """Also if that happens while its items are tried again."""
+    stage = Stage()
+    batcher = Batcher(stage, BatchSettings(), retry=True)
+    tasks = submit(batcher, 1)
+    await settle()
+    tasks += submit(batcher, 2, 3)
+    stage.finish()
+    await settle()
+    if first is not None:
+        stage.finish(error=first)
+        await settle()
+    stage.break_off()
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    assert results[0] == 10
+    assert [type(result) for result in results[1:]] == [UnavailableError, UnavailableError]
+    late = submit(batcher, 4)  # and the slot is free again
+    await settle()
+    stage.finish()
+    assert await asyncio.gather(*late) == [40]
+
+
+request_id = contextvars.ContextVar("request_id", default="none")
+
+
+async def test_a_batch_runs_in_nobodys_context() -> None:
+    """Ray keeps the request there: when its client goes, it cancels what was called in it."""
+    seen: list[str] = []
+
+    async def run(items: list[int]) -> Sequence[int | FaceServeError]:
+        seen.append(request_id.get())
+        return items
+
+    batcher: Batcher[int, int] = Batcher(run, BatchSettings(max_cost=2))
+    request_id.set("mine")
+    assert await asyncio.gather(*submit(batcher, 1, 2, 3)) == [1, 2, 3]
+    assert seen == ["none", "none"]
+
+
 # --- settings and records ---
 
 
@@ -350,6 +395,17 @@ async def test_configure_applies_to_what_waits() -> None:
     assert stage.batches == [[1], [2, 3], [4]]
     stage.finish()
     assert await asyncio.gather(*tasks) == [10, 20, 30, 40]
+
+
+async def test_an_observer_that_fails_costs_no_slot() -> None:
+    def observe(record: BatchRecord) -> None:
+        if record.cost == 1:
+            raise ValueError("no such metric")
+
+    batcher = Batcher(Dying(), BatchSettings(), cost=own_cost, observe=observe)
+    with pytest.raises(UnavailableError):
+        await asyncio.wait_for(batcher.submit(1), 5)
+    assert await asyncio.wait_for(batcher.submit(2), 5) == 20
 
 
 async def test_each_batch_is_told_with_its_longest_wait() -> None:
@@ -420,3 +476,34 @@ async def test_everyone_gets_the_answer_to_their_own_item(seed: int) -> None:
     assert "mixed up" not in outcomes
     assert batcher.queued_cost == 0
     assert under_way == 0
+
+
+async def test_a_reply_that_ray_cancels_leaves_nobody_waiting() -> None:
+    async def cancelled(_: list[int]) -> list[int]:
+        raise asyncio.CancelledError
+
+    batcher: Batcher[int, int] = Batcher(cancelled, BatchSettings(slots=1))
+    answers = await asyncio.wait_for(
+        asyncio.gather(*(batcher.submit(i) for i in range(3)), return_exceptions=True), timeout=5
+    )
+    assert [type(answer) for answer in answers] == [UnavailableError] * 3
+
+
+async def test_a_batch_belongs_to_no_single_request() -> None:
+    """Ray keeps a request's id in a context variable and cancels what was called under it."""
+    request: contextvars.ContextVar[str] = contextvars.ContextVar("request", default="none")
+    seen: list[str] = []
+
+    async def run(items: list[int]) -> list[int]:
+        seen.append(request.get())
+        await asyncio.sleep(0)
+        return items
+
+    batcher: Batcher[int, int] = Batcher(run, BatchSettings(slots=1, max_cost=2))
+
+    async def client(number: int) -> int:
+        request.set(f"request {number}")
+        return await batcher.submit(number)
+
+    assert await asyncio.gather(*(client(i) for i in range(6))) == list(range(6))
+    assert set(seen) == {"none"}

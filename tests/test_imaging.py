@@ -190,6 +190,14 @@ def test_an_image_without_pixels_is_refused(data: bytes) -> None:
         decode(data, LIMITS)
 
 
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+@pytest.mark.parametrize("size", [(2**20 + 1, 1), (1, 2**20 + 1)])
+def test_a_side_beyond_the_decoders_own_limit_is_refused(form: str, size: tuple[int, int]) -> None:
+    data = encoded(PillowImage.new("L", size), form)
+    with pytest.raises(InvalidImageError):
+        decode(data, LIMITS)
+
+
 def test_a_known_format_that_is_not_offered_is_refused() -> None:
     with pytest.raises(InvalidImageError, match="JPEG, PNG"):
         decode(encoded(PICTURE, "PPM"), LIMITS)
@@ -274,3 +282,11 @@ def test_mutated_files_raise_nothing_else(
 def test_png_chunks_raise_nothing_else(kind: bytes, length: int, content: bytes) -> None:
     header = FILES["PNG"][:33]  # signature and IHDR
     decode_or_refuse(header + length.to_bytes(4, "big") + kind + content + FILES["PNG"][33:])
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+def test_a_side_beyond_opencvs_limit_is_an_invalid_image(kind: str) -> None:
+    file = io.BytesIO()
+    PillowImage.new("RGB", (1_100_000, 1)).save(file, kind)
+    with pytest.raises(InvalidImageError):
+        decode(file.getvalue(), ImageLimits())

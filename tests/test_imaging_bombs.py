@@ -146,7 +146,7 @@ def test_a_large_size_is_refused_by_the_header(side: int) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 2
 
 
 def test_tiles_count_whole_also_past_the_edge() -> None:

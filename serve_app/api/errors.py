@@ -39,6 +39,9 @@ STATUS: dict[str, int] = {
 
 INTERNAL_MESSAGE = "Internal server error"
 RETRY_AFTER_S = 1
+MAX_LINES = 1000
+"""Lines that are counted to say where JSON breaks: a body of nothing but line breaks would hold up
+the event loop for seconds."""
 TOLD_PROBLEMS = 20
 """Problems of one body that are listed; the rest is only counted."""
 
@@ -111,6 +114,8 @@ def _offset(message: str, body: bytes) -> int:
     if found is None:
         return 0
     line, column = int(found[1]), int(found[2])
+    if line > MAX_LINES:
+        return 0
     start = 0
     for _ in range(line - 1):
         start = body.find(b"\n", start) + 1

@@ -27,8 +27,11 @@ class Visualiser:
 
         Raises InvalidImageError, TooLargeError.
         """
-        async with self._slots:
-            return await asyncio.to_thread(self._picture, image, recognitions)
+        await self._slots.acquire()
+        work = asyncio.get_running_loop().run_in_executor(None, self._picture, image, recognitions)
+        # A request that is cancelled doesn't end its thread: the slot is the thread's.
+        work.add_done_callback(lambda _: self._slots.release())
+        return await asyncio.shield(work)
 
     def _picture(self, image: bytes, recognitions: Sequence[Recognition]) -> str:
         faces = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from serve_app.deployments.environment import loopback_environment
 from serve_app.errors import ConfigError
@@ -34,7 +36,7 @@ def serve(
     started = time.monotonic()
     run_dir = Path(tempfile.mkdtemp(prefix="face-serve-"))
     try:
-        token = (data_dir or Path("data")).absolute() / "ray" / "auth_token"
+        token = _data_directory(config, data_dir) / "ray" / "auth_token"
         token.parents[1].mkdir(mode=0o700, parents=True, exist_ok=True)  # as build_app would
         os.environ.update(
             loopback_environment(
@@ -61,6 +63,15 @@ def serve(
         raise typer.Exit(130) from None
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def _data_directory(config: Path, chosen: Path | None) -> Path:
+    """Where the galleries will lie. The file itself is checked later: that needs Ray."""
+    if chosen is None:
+        with contextlib.suppress(OSError, yaml.YAMLError, AttributeError, LookupError, TypeError):
+            content = yaml.safe_load(config.read_text(encoding="utf-8"))
+            chosen = Path(content["applications"][0]["args"]["data_dir"]).expanduser()
+    return (chosen or Path("data")).absolute()
 
 
 def haproxy_program() -> Path:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from serve_app.config.strict import StrictModel
+from serve_app.errors import InvalidRequestError
+from serve_app.policy import check_key
 
 Runtime = Literal["auto", "paddle", "onnxruntime", "openvino"]
 
@@ -28,6 +30,12 @@ class DetectSizeConfig(StrictModel):
 
     smallest: int = Field(320, ge=32, le=4096)
     largest: int = Field(640, ge=32, le=4096)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.smallest > self.largest:
+            raise ValueError("smallest must not be above largest")
+        return self
 
 
 class EnrolConfig(StrictModel):
@@ -57,3 +65,20 @@ class PipelineConfig(StrictModel):
     detect_size: DetectSizeConfig = DetectSizeConfig()
     enrol: EnrolConfig = EnrolConfig()
     compat: CompatConfig = CompatConfig()
+
+    @field_validator("index")
+    @classmethod
+    def _gallery_key(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                check_key(value)
+            except InvalidRequestError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("detector")
+    @classmethod
+    def _no_mirror(cls, value: ModelConfig) -> ModelConfig:
+        if value.mirror:
+            raise ValueError("mirror is an option of the extractor (Recognition)")
+        return value

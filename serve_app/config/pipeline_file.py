@@ -40,7 +40,7 @@ def load_pipeline(name: str) -> PipelineConfig:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError:
         raise ConfigError(f"pipeline: {path.name} can't be read; check the path") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise ConfigError(f"pipeline: {path.name} is not valid YAML") from None
     return parse_pipeline(content, base=path.parent)
 

@@ -17,11 +17,9 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.batching import Batcher
 from serve_app.config import BatchSettings
-from serve_app.deployments.detector import DetectAnswer, detect_cost
-from serve_app.deployments.index import search_cost
 from serve_app.errors import FaceServeError, OverloadedError, UnavailableError
-from serve_app.index.cache import SearchRequest
-from serve_app.models.detector import DetectItem
+from serve_app.index.records import SearchRequest
+from serve_app.models.detector import DetectAnswer, DetectItem
 from serve_app.types import (
     Crop,
     Crops,
@@ -36,6 +34,9 @@ from serve_app.types import (
 
 logger = logging.getLogger(__name__)
 
+RETRY = "try again shortly"
+LOOK_FIRST = "the change may have been made all the same: look before sending it again"
+
 
 class StageCaller:
     """Calls one deployment. ``timeout_s`` bounds a call, so that a hung replica frees its slot."""
@@ -45,20 +46,27 @@ class StageCaller:
         self._handle = handle
         self._timeout_s = timeout_s
 
-    async def call(self, method: str, *args: object) -> Any:
-        """Raises OverloadedError, UnavailableError (the replica died, hung or is not there yet)."""
+    async def call(self, method: str, *args: object, advice: str = RETRY) -> Any:
+        """Raises OverloadedError, UnavailableError (the replica died, hung or is not there yet);
+        ``advice`` tells the caller what to do then."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await getattr(self._handle, method).remote(*args)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not this call was cancelled but Ray's reply to it.
+            raise UnavailableError(f"{self._stage} is unavailable; {advice}") from None
         except BackPressureError:
             raise OverloadedError(f"{self._stage} is over capacity; try again shortly") from None
         except (RayError, RayServeException, TimeoutError, ConnectionError) as error:
             logger.warning("%s unavailable: %s", self._stage, type(error).__name__)
-            raise UnavailableError(f"{self._stage} is unavailable; try again shortly") from None
+            raise UnavailableError(f"{self._stage} is unavailable; {advice}") from None
         except Exception as error:
             if type(error).__module__.startswith("grpc"):
                 logger.warning("%s unavailable: %s", self._stage, type(error).__name__)
-                raise UnavailableError(f"{self._stage} is unavailable; try again") from None
+                raise UnavailableError(f"{self._stage} is unavailable; {advice}") from None
             logger.error("call to %s failed: %s", self._stage, type(error).__name__)
             raise FaceServeError from None
 
@@ -67,7 +75,7 @@ class RayDetector:
     def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
         self._stage = StageCaller("detector", handle, timeout_s)
         self._batcher: Batcher[DetectItem, DetectAnswer] = Batcher(
-            self._send, BatchSettings(), cost=detect_cost, retry=True
+            self._send, BatchSettings(), cost=lambda item: item.cost, retry=True
         )
 
     def configure(self, settings: BatchSettings) -> None:
@@ -113,7 +121,7 @@ class RayIndex:
     def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
         self._stage = StageCaller("index", handle, timeout_s)
         self._batcher: Batcher[SearchRequest, SearchResult] = Batcher(
-            self._send, BatchSettings(), cost=search_cost, retry=True
+            self._send, BatchSettings(), cost=lambda request: request.cost, retry=True
         )
 
     def configure(self, settings: BatchSettings) -> None:
@@ -133,7 +141,14 @@ class RayIndex:
         with_labels: bool,
     ) -> Receipt:
         answer = await self._stage.call(
-            "build", key, index_type, metric, list(labels), embeddings, with_labels
+            "build",
+            key,
+            index_type,
+            metric,
+            list(labels),
+            embeddings,
+            with_labels,
+            advice=LOOK_FIRST,
         )
         receipt: Receipt = _raised(answer)
         return receipt
@@ -141,12 +156,14 @@ class RayIndex:
     async def add(
         self, key: str, labels: Sequence[str], embeddings: Embeddings, *, with_labels: bool
     ) -> Receipt:
-        answer = await self._stage.call("add", key, list(labels), embeddings, with_labels)
+        answer = await self._stage.call(
+            "add", key, list(labels), embeddings, with_labels, advice=LOOK_FIRST
+        )
         receipt: Receipt = _raised(answer)
         return receipt
 
     async def remove(self, key: str, ids: Sequence[int], *, with_labels: bool) -> Receipt:
-        answer = await self._stage.call("remove", key, list(ids), with_labels)
+        answer = await self._stage.call("remove", key, list(ids), with_labels, advice=LOOK_FIRST)
         receipt: Receipt = _raised(answer)
         return receipt
 

@@ -9,12 +9,9 @@ from typing import Any
 from serve_app.config import Limits, PipelineConfig
 from serve_app.deployments.replica import BatchedWorker
 from serve_app.errors import FaceServeError
-from serve_app.models.detector import DetectItem, DetectStage
+from serve_app.models.detector import DetectAnswer, DetectItem, DetectStage
 from serve_app.models.yunet import DetectSize
 from serve_app.models.zoo import open_detector
-from serve_app.types import Crop, Face
-
-DetectAnswer = list[Face] | Crop
 
 
 class Detector:
@@ -23,16 +20,11 @@ class Detector:
         network = open_detector(pipeline.detector, size, cache_dir)
         stage = DetectStage(network, limits.image, pipeline.max_faces)
         self._worker: BatchedWorker[DetectItem, DetectAnswer] = BatchedWorker(
-            stage.run, cost=detect_cost
+            stage.run, cost=lambda item: item.cost
         )
 
-    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._worker.configure(user_config)
 
     async def detect(self, items: Sequence[DetectItem]) -> list[DetectAnswer | FaceServeError]:
         return await self._worker.answer(items)
-
-
-def detect_cost(item: DetectItem) -> int:
-    """One for each started 256 KiB of encoded image: it stands for decoding and caps a message."""
-    return 1 + len(item.image) // (256 * 1024)

@@ -22,7 +22,7 @@ def serving_environment() -> dict[str, str]:
         "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(MESSAGE_BYTES),
         # Ray's default of 3,600 s lets an idle client hold a connection for an hour.
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "75",
-        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "90",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "110",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
 

@@ -18,7 +18,7 @@ class Extractor:
         stage = open_extractor(pipeline.extractor, cache_dir)
         self._worker: BatchedWorker[Crops, Embeddings] = BatchedWorker(stage.run, cost=len)
 
-    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._worker.configure(user_config)
 
     async def extract(self, items: Sequence[Crops]) -> list[Embeddings | FaceServeError]:

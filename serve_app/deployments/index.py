@@ -12,25 +12,29 @@ from typing import Any, TypeVar
 
 from serve_app.deployments.replica import BatchedWorker, answered
 from serve_app.errors import FaceServeError, GalleryNotFoundError
-from serve_app.index.cache import GalleryCache, SearchRequest
+from serve_app.index.cache import GalleryCache
+from serve_app.index.records import SearchRequest
 from serve_app.index.store import GalleryStore
 from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Receipt, SearchResult
 
 WRITERS = 4
+READERS = 2
 Result = TypeVar("Result")
 
 
 class Index:
     def __init__(self, database: str) -> None:
-        self._store = GalleryStore(database)
+        self._store = GalleryStore(database, create=False)
         # One core a replica: FAISS's own threads would spin on those of the other stages.
         cache = GalleryCache(self._store, threads=1)
         self._searches: BatchedWorker[SearchRequest, SearchResult] = BatchedWorker(
-            cache.search, cost=search_cost
+            cache.search, cost=lambda request: request.cost
         )
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="store")
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="store-write")
+        # Apart from the writers: these may wait for the database's lock.
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
 
-    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._searches.configure(user_config)
 
     async def search(
@@ -66,7 +70,7 @@ class Index:
         return await self._in_store(lambda: self._store.remove(key, ids, with_labels=with_labels))
 
     async def describe(self, key: str) -> GalleryInfo | FaceServeError:
-        return await self._in_store(lambda: self._described(key))
+        return await self._in_store(lambda: self._described(key), self._readers)
 
     def _described(self, key: str) -> GalleryInfo:
         found = self._store.describe([key])
@@ -74,9 +78,8 @@ class Index:
             raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
         return found[key]
 
-    async def _in_store(self, work: Callable[[], Result]) -> Result | FaceServeError:
-        return await answered(asyncio.get_running_loop().run_in_executor(self._writers, work))
-
-
-def search_cost(request: SearchRequest) -> int:
-    return max(1, len(request.probes.vectors))
+    async def _in_store(
+        self, work: Callable[[], Result], threads: ThreadPoolExecutor | None = None
+    ) -> Result | FaceServeError:
+        loop = asyncio.get_running_loop()
+        return await answered(loop.run_in_executor(threads or self._writers, work))

@@ -30,9 +30,12 @@ class Ingress:
         self._index = RayIndex(index, timeout_s)
         self._pipeline = pipeline
         self._args = args
-        self.reconfigure({})
+        self._configure({})
 
-    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        self._configure(user_config)
+
+    def _configure(self, user_config: Mapping[str, Any]) -> None:
         batching = validate(IngressBatching, user_config, "user_config")
         self._detector.configure(batching.detector)
         self._extractor.configure(batching.extractor)

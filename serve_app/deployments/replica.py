@@ -36,7 +36,10 @@ class BatchedWorker(Generic[Item, Answer]):
         self._batcher: Batcher[Item, Answer] = Batcher(self._run, BatchSettings(), cost=cost)
 
     def configure(self, user_config: Mapping[str, Any]) -> None:
-        """Raises ConfigError for unknown keys."""
+        """On the event loop only (Ray runs a ``reconfigure`` that is not async in a thread).
+
+        Raises ConfigError for unknown keys.
+        """
         self._batcher.configure(validate(BatchSettings, user_config, "user_config"))
 
     async def answer(self, items: Sequence[Item]) -> list[Answer | FaceServeError]:

@@ -20,6 +20,7 @@ from serve_app.config import (
 )
 from serve_app.config.strict import StrictModel, nearest
 from serve_app.errors import ConfigError
+from serve_app.fetching.addresses import AddressPolicy
 
 IMPORT_PATH = "serve_app.deployments.app:build_app"
 
@@ -35,32 +36,41 @@ def load_serve_file(
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError:
         raise ConfigError(f"{file.name} can't be read: give a Serve file with --config") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise ConfigError(f"{file.name} is not valid YAML") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{file.name} is empty or no mapping")
-    if port is not None:
-        content.setdefault("http_options", {})["port"] = port
     _refuse_unknown(content, ServeDeploySchema, "")
-    for application in content.get("applications", []):
-        if application.get("import_path") == IMPORT_PATH:
-            _check_application(application, data_dir)
     try:
         ServeDeploySchema.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{where}: {first['msg']}") from None
+    except (AttributeError, TypeError):  # Ray's own validators expect mappings
+        raise ConfigError(f"{file.name}: a deployment must be a mapping of keys") from None
+    if port is not None:
+        content["http_options"] = {**(content.get("http_options") or {}), "port": port}
+    for application in content["applications"]:
+        # Ray takes a colon or a dot before the function's name.
+        if application["import_path"].replace(":", ".") == IMPORT_PATH.replace(":", "."):
+            _check_application(application, data_dir)
     return content
 
 
 def logical_cpus(content: Mapping[str, Any]) -> float:
-    """Sum of ``num_cpus`` over all replicas: what Ray must believe it has to place them."""
+    """Sum of ``num_cpus`` over all replicas: what Ray must believe it has to place them.
+
+    A deployment that scales by itself counts with the most replicas that its file names.
+    """
     total = 0.0
-    for application in content.get("applications", []):
-        for deployment in application.get("deployments", []):
-            cpus = deployment.get("ray_actor_options", {}).get("num_cpus", 1)
-            total += deployment.get("num_replicas", 1) * cpus
+    for application in content.get("applications") or []:
+        for deployment in application.get("deployments") or []:
+            cpus = (deployment.get("ray_actor_options") or {}).get("num_cpus")
+            replicas = deployment.get("num_replicas")
+            if not isinstance(replicas, int):
+                replicas = (deployment.get("autoscaling_config") or {}).get("max_replicas", 1)
+            total += replicas * (1 if cpus is None else cpus)
     return total
 
 
@@ -70,6 +80,7 @@ def _check_application(application: dict[str, Any], data_dir: Path | None) -> No
         args["data_dir"] = str(data_dir)
     service = parse_service_args(args)
     load_pipeline(service.pipeline)
+    AddressPolicy(service.fetch.allow)
     args["data_dir"] = str(service.data_dir)
     if service.pipeline.endswith((".yaml", ".yml")):
         args["pipeline"] = str(Path(service.pipeline).absolute())
@@ -80,7 +91,7 @@ def _check_application(application: dict[str, Any], data_dir: Path | None) -> No
         "Extractor": BatchSettings,
         "Index": BatchSettings,
     }
-    for deployment in application.get("deployments", []):
+    for deployment in application.get("deployments") or []:
         name = deployment.get("name")
         if name not in known:
             raise ConfigError(f"deployments: {name} is not known{nearest(str(name), known)}")

@@ -70,9 +70,14 @@ def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> floa
     correct = np.concatenate([[0], np.cumsum(right)]) + np.concatenate(
         [np.cumsum(~right[::-1])[::-1], [0]]
     )
+    # No threshold parts equal scores, and none accepts an image without a face (-inf).
+    correct[1:-1][ranked[1:] == ranked[:-1]] = -1
+    correct[1:][np.isneginf(ranked)] = -1
     accepted = int(np.argmax(correct))
-    above = ranked[accepted - 1] if accepted else ranked[0] + 2e-6
-    below = ranked[accepted] if accepted < len(ranked) else ranked[-1] - 2e-6
+    if accepted == 0:
+        return float(max(ranked[0] + 1e-6, np.finfo(np.float64).min))
+    above = ranked[accepted - 1]
+    below = ranked[accepted] if accepted < len(ranked) else above - 2e-6
     middle = (above + below) / 2
     return float(middle if np.isfinite(middle) else above)
 

@@ -105,6 +105,8 @@ def _identify(
     gallery: list[list[str]], probes: list[list[str]], table: Table, fpir: float
 ) -> Identification:
     enrolled = [(vector, label) for path, label in gallery if (vector := table[path]) is not None]
+    if not enrolled:
+        raise InvalidRequestError("no image of gallery.txt shows a face: nobody can be enrolled")
     templates = np.stack([vector for vector, _ in enrolled])
     scores, right = [], []
     for path, label in probes:
@@ -134,4 +136,6 @@ def _split(name: str, lines: Iterable[str], fields: int) -> Iterable[list[str]]:
         parts = line.split() if fields == 3 else line.split(maxsplit=1)
         if len(parts) != fields:
             raise InvalidRequestError(f"{name}, line {number}: {fields} fields are expected")
+        if fields == 3 and parts[2] not in ("0", "1"):
+            raise InvalidRequestError(f"{name}, line {number}: the third field is 1 (same) or 0")
         yield [part.strip() for part in parts]

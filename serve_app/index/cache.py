@@ -18,7 +18,7 @@ import numpy as np
 
 from serve_app.errors import FaceServeError, GalleryNotFoundError
 from serve_app.index.gallery import GalleryIndex, set_faiss_threads
-from serve_app.index.records import check_fits
+from serve_app.index.records import SearchRequest, check_fits
 from serve_app.index.store import GalleryStore
 from serve_app.types import Embeddings, GalleryInfo, SearchResult
 
@@ -26,15 +26,6 @@ logger = logging.getLogger(__name__)
 
 PAGE = 10_000
 REBUILD_RETRY_S = 60
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRequest:
-    """Probes (N, D), N >= 0, to search in one gallery."""
-
-    key: str
-    probes: Embeddings
-    top_k: int
 
 
 @dataclass(slots=True)
@@ -91,6 +82,10 @@ class GalleryCache:
                     answers |= _search_group(entry, chosen, top_k)
                 except FaceServeError as error:
                     answers |= dict.fromkeys(positions, error)
+                except Exception as error:
+                    logger.error("searching a gallery failed: %s", type(error).__name__)
+                    self._entries.pop(key, None)  # changes that were half applied are not served
+                    answers |= dict.fromkeys(positions, FaceServeError())
         return [answers[position] for position in range(len(requests))]
 
     def wait_for_rebuilds(self) -> None:

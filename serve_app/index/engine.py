@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from filelock import FileLock
 from filelock import Timeout as FileLockTimeout
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -32,19 +32,31 @@ DAMAGED = "is damaged or is no SQLite database: restore it from a backup; nothin
 LOCKED = "is locked by another process: end that one or wait, then start again"
 
 
-def open_engine(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def open_engine(url: str, busy_timeout_s: float = BUSY_TIMEOUT_S, *, create: bool = True) -> Engine:
     """An engine for ``url`` with the schema migrated to the newest revision.
 
     Several processes may open one SQLite file at once; the first migrates, the others wait, at most
     ``busy_timeout_s`` seconds, as every statement waits for another process's lock.
+    ``create`` False: the file must be there, or this is not the node that holds it.
     Raises ConfigError for a database that can't be opened, is locked, newer or corrupt.
     """
     file = _database_file(url)
+    if not create and not file.exists():
+        raise ConfigError(
+            f"database {file.name} is not on this node: with SQLite every Index replica must run "
+            "where data_dir is"
+        )
     engine = create_engine(url, pool_size=8, max_overflow=8, pool_timeout=busy_timeout_s)
     event.listen(engine, "connect", _sqlite_settings(busy_timeout_s))
     event.listen(engine, "begin", _begin)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # faces are biometric data; journals get the same mode
         with FileLock(file.with_name(file.name + ".lock"), timeout=busy_timeout_s):
             with engine.connect() as connection:
                 verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()

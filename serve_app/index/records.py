@@ -13,6 +13,19 @@ from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Vectors
 
 
 @dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """Probes (N, D), N >= 0, to search in one gallery."""
+
+    key: str
+    probes: Embeddings
+    top_k: int
+
+    @property
+    def cost(self) -> int:
+        return max(1, len(self.probes.vectors))
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateRows:
     """Templates as read: ids and labels of N templates and their vectors (N, D)."""
 

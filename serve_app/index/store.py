@@ -44,11 +44,13 @@ class GalleryStore:
     """Galleries and templates in the database at ``url`` (SQLAlchemy's form).
 
     Every method raises UnavailableError where the database does not answer, after
-    ``busy_timeout_s`` seconds if it is locked.
+    ``busy_timeout_s`` seconds if it is locked. ``create`` False: the database must be there.
     """
 
-    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self._engine = open_engine(url, busy_timeout_s)
+    def __init__(
+        self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S, create: bool = True
+    ) -> None:
+        self._engine = open_engine(url, busy_timeout_s, create=create)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -29,6 +29,15 @@ class DetectItem:
     image: bytes
     threshold: float | None
 
+    @property
+    def cost(self) -> int:
+        """One for each started 256 KiB of image: it stands for decoding and caps a message."""
+        return 1 + len(self.image) // (256 * 1024)
+
+
+DetectAnswer = list[Face] | Crop
+"""Faces, or the one crop of an item without a threshold."""
+
 
 class DetectStage:
     """Not thread-safe: one thread at a time runs it."""
@@ -54,11 +63,11 @@ class DetectStage:
         """The whole image as a crop. Raises InvalidImageError, TooLargeError."""
         return resize(decode(data, self._limits))
 
-    def run(self, items: Sequence[DetectItem]) -> list[list[Face] | Crop | FaceServeError]:
+    def run(self, items: Sequence[DetectItem]) -> list[DetectAnswer | FaceServeError]:
         """One answer an item, in order. A bad image fails alone, with its error as its answer."""
         return [self._run_one(item) for item in items]
 
-    def _run_one(self, item: DetectItem) -> list[Face] | Crop | FaceServeError:
+    def _run_one(self, item: DetectItem) -> DetectAnswer | FaceServeError:
         try:
             if item.threshold is None:
                 return self.crop_whole(item.image)

@@ -40,6 +40,27 @@ def test_mistakes(arguments: list[str], message: str, tmp_path: Path) -> None:
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "file", "content", "message"),
+    [
+        ("serve --config mine.yaml", "mine.yaml", "aplications: []", "did you mean applications?"),
+        ("serve --config mine.yaml", "mine.yaml", "applications: [3]", "applications.0"),
+        ("evaluate . --pipeline mine.yml", "mine.yml", "rec_topk: 0", "top_k"),
+        ("evaluate .", "pairs.txt", "one.jpg two.jpg\n", "pairs.txt, line 1: 3 fields"),
+        ("evaluate .", "pairs.txt", "one.jpg two.jpg 1\n", "one.jpg is listed but is not in"),
+    ],
+)
+def test_mistakes_in_files(
+    command: str, file: str, content: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    result = run(*command.split(), cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert str(tmp_path) not in result.stderr
+
+
 def test_help_names_every_command(tmp_path: Path) -> None:
     result = run("--help", cwd=tmp_path)
     assert result.returncode == 0

@@ -21,9 +21,9 @@ def test_the_default_works_without_a_download() -> None:
 def test_is_frozen_to_the_ground() -> None:
     config = PipelineConfig()
     with pytest.raises(ValidationError):
-        config.top_k = 3
+        config.top_k = 3  # type: ignore[misc]
     with pytest.raises(ValidationError):
-        config.enrol.detect = False
+        config.enrol.detect = False  # type: ignore[misc]
     assert hash(config) == hash(PipelineConfig())
 
 

@@ -76,7 +76,7 @@ def test_batch_settings_are_at_least_one(key: str) -> None:
 def test_args_are_frozen() -> None:
     args = ServiceArgs()
     with pytest.raises(ValueError, match="frozen"):
-        args.pipeline = "other"
+        args.pipeline = "other"  # type: ignore[misc]
 
 
 def test_the_cache_lies_where_the_environment_says(

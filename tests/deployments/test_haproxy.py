@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
@@ -58,3 +62,48 @@ def test_rays_template_still_looks_so() -> None:
     hardened = harden(filled)
     assert "frontend prometheus\n    bind 127.0.0.1:9101" in hardened
     assert "listen stats\n  bind 127.0.0.1:8404" in hardened
+
+
+def test_ray_opens_no_listener_that_is_not_known_here() -> None:
+    """Those of the requests have hosts of their own in the Serve file, the others are hardened."""
+    assert re.findall(r"^\s*bind (\S+(?: \S+ }})?\S*)", HAPROXY_CONFIG_TEMPLATE, re.M) == [
+        ":{{ config.metrics_port }}",
+        "{{ config.frontend_host }}:{{",
+        "{{ config.grpc_frontend_host }}:{{",
+        "*:{{ config.stats_port }}",
+    ]
+
+
+def start(file: Path) -> subprocess.CompletedProcess[str]:
+    """The program as Ray starts it, but only to check (-c) the file."""
+    program = Path(sys.executable).parent / "face-serve-haproxy"
+    environment = os.environ | {"RAY_SERVE_HAPROXY_BINARY_PATH": str(program)}
+    return subprocess.run(
+        [program, "-c", "-f", file],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_program_hardens_the_file_and_becomes_haproxy(tmp_path: Path) -> None:
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(RENDERED)
+    checked = start(file)
+    assert checked.returncode == 0, checked.stderr
+    assert file.read_text() == harden(RENDERED)
+
+
+def test_the_program_refuses_to_start_with_an_unknown_file(tmp_path: Path) -> None:
+    file = tmp_path / "haproxy.cfg"
+    unknown = RENDERED.replace("listen stats", "listen statistics")
+    file.write_text(unknown)
+    checked = start(file)
+    assert checked.returncode == 1
+    assert checked.stderr == (
+        "face-serve-haproxy: this Ray's HAProxy template is not known: "
+        "no bind line under 'listen stats'\n"
+    )
+    assert file.read_text() == unknown

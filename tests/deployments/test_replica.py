@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Sequence
 
 import pytest
 
+from serve_app.deployments.detector import Detector
+from serve_app.deployments.extractor import Extractor
+from serve_app.deployments.index import Index
+from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.replica import BatchedWorker, answered
 from serve_app.errors import ConfigError, FaceServeError, InvalidImageError
 
@@ -49,3 +54,19 @@ async def test_what_nobody_foresaw_tells_nothing() -> None:
     answer = await answered(fails())
     assert isinstance(answer, FaceServeError)
     assert str(answer) == "internal error"
+
+
+@pytest.mark.parametrize("host", [Ingress, Detector, Extractor, Index])
+def test_settings_change_on_the_event_loop(host: type) -> None:
+    """Ray runs a ``reconfigure`` that is not async in a thread, where a batcher loses requests."""
+    assert inspect.iscoroutinefunction(host.reconfigure)  # type: ignore[attr-defined]
+
+
+async def test_more_slots_under_load_lose_nothing() -> None:
+    seen: list[tuple[str, list[int]]] = []
+    stage = worker(seen)
+    waiting = [asyncio.create_task(stage.answer([i * 2])) for i in range(20)]
+    await asyncio.sleep(0)
+    stage.configure({"slots": 4, "max_cost": 3})
+    answers = await asyncio.wait_for(asyncio.gather(*waiting), timeout=10)
+    assert [answer for (answer,) in answers] == [i * 20 for i in range(20)]

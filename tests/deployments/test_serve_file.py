@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,31 @@ def test_misspelt_keys_are_refused(
     assert key in str(refusal.value)
 
 
+def places(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The path of every key below ``value``."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, content in inner:
+        if isinstance(value, dict):
+            yield (*place, key)
+        if isinstance(content, dict | list):
+            yield from places(content, (*place, key))
+
+
+@pytest.mark.parametrize("place", list(places(LOCAL)), ids=lambda place: ".".join(map(str, place)))
+def test_each_key_of_our_file_is_refused_if_misspelt(
+    tmp_path: Path, place: tuple[str | int, ...]
+) -> None:
+    content: Any = copy.deepcopy(LOCAL)
+    target = content
+    *above, key = place
+    for step in above:
+        target = target[step]
+    misspelt = f"{str(key)[0]}{key}"
+    target[misspelt] = target.pop(key)
+    with pytest.raises(ConfigError, match=rf"{misspelt} is not a known key; did you mean {key}\?"):
+        load(content, tmp_path)
+
+
 def test_an_unknown_deployment_is_refused(tmp_path: Path) -> None:
     content = copy.deepcopy(LOCAL)
     content["applications"][0]["deployments"][1]["name"] = "Detectr"
@@ -80,6 +106,71 @@ def test_bad_values_are_refused_by_name(tmp_path: Path, value: object) -> None:
         load(content, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (["http_options"], None),
+        (["http_options"], [1]),
+        (["applications"], None),
+        (["applications"], [3]),
+        (["applications"], {"face": {}}),
+        (["applications", 0, "args"], [1]),
+        (["applications", 0, "args"], "text"),
+        (["applications", 0, "deployments"], None),
+        (["applications", 0, "deployments"], [3]),
+        (["applications", 0, "deployments"], {"Ingress": {}}),
+        (["applications", 0, "deployments", 0, "name"], ["Ingress"]),
+        (["applications", 0, "deployments", 0, "user_config"], "text"),
+        (["applications", 0, "deployments", 0, "ray_actor_options"], None),
+        (["applications", 0, "deployments", 0, "ray_actor_options", "num_cpus"], "many"),
+    ],
+)
+def test_values_of_another_shape_are_refused(
+    tmp_path: Path, place: list[str | int], value: object
+) -> None:
+    content: Any = copy.deepcopy(LOCAL)
+    target = content
+    *above, key = place
+    for step in above:
+        target = target[step]
+    target[key] = value
+    with pytest.raises(ConfigError):
+        load(content, tmp_path, port=9000)
+
+
+def test_without_http_options_the_port_can_be_given_still(tmp_path: Path) -> None:
+    content = {key: value for key, value in LOCAL.items() if key != "http_options"}
+    assert load(content, tmp_path, port=9000)["http_options"] == {"port": 9000}
+
+
+def test_a_relative_pipeline_becomes_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("rec_topk: 3")
+    content = copy.deepcopy(LOCAL)
+    content["applications"][0]["args"]["pipeline"] = "mine.yaml"
+    args = load(content, tmp_path)["applications"][0]["args"]
+    assert args["pipeline"] == str(tmp_path / "mine.yaml")
+    assert args["data_dir"] == str(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("scaling", "cpus"),
+    [
+        ({"num_replicas": 3}, 1.2),
+        ({"num_replicas": None}, 0.4),
+        ({"num_replicas": "auto", "autoscaling_config": {"max_replicas": 5}}, 2.0),
+        ({"num_replicas": 2, "ray_actor_options": {}}, 2.0),
+        ({"num_replicas": 2, "ray_actor_options": {"num_cpus": None}}, 2.0),
+    ],
+)
+def test_logical_cpus(scaling: dict[str, Any], cpus: float) -> None:
+    deployment = {"name": "Detector", "ray_actor_options": {"num_cpus": 0.4}} | scaling
+    content = {"applications": [{"deployments": [deployment]}, {}]}
+    assert logical_cpus(content) == pytest.approx(cpus)
+
+
 def test_a_pipeline_that_is_not_there_fails_at_start(tmp_path: Path) -> None:
     content = copy.deepcopy(LOCAL)
     content["applications"][0]["args"]["pipeline"] = "nowhere.yaml"
@@ -90,8 +181,13 @@ def test_a_pipeline_that_is_not_there_fails_at_start(tmp_path: Path) -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be read"):
         load_serve_file(tmp_path / "none.yaml")
-    for text, message in (("", "empty"), ("a: [", "not valid YAML"), ("- 1", "no mapping")):
+    for text, message in (
+        ("", "empty"),
+        ("a: [", "not valid YAML"),
+        ("- 1", "no mapping"),
+        ("\udcff", "not valid YAML"),
+    ):
         file = tmp_path / "bad.yaml"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8", errors="surrogateescape")
         with pytest.raises(ConfigError, match=message):
             load_serve_file(file)

@@ -73,3 +73,39 @@ def test_strangers_that_pass(fpir: float, accepted: int) -> None:
 def test_without_strangers_everything_passes() -> None:
     figures = identification(np.array([0.1, np.nan]), np.array([True, False]), np.zeros(2, bool), 0)
     assert (figures.recognised, figures.rank1, figures.strangers) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_best_threshold_beats_every_other_also_with_ties_and_missing_faces(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for count in range(1, 12):
+        same = rng.random(count) < 0.5
+        scores = np.where(rng.random(count) < 0.2, -np.inf, rng.integers(0, 4, count) / 4)
+        threshold = best_threshold(scores, same)
+        assert np.isfinite(threshold)
+        finite = [score for score in scores if np.isfinite(score)]
+        best = max(((scores >= other) == same).mean() for other in [*finite, 9])
+        assert ((scores >= threshold) == same).mean() == pytest.approx(best)
+
+
+def test_pairs_without_a_face_are_different_though_nearly_all_are_of_one_person() -> None:
+    figures = verification(np.array([np.nan] * 3 + [0.5]), np.array([True, True, True, False]))
+    assert figures.accuracy == 0.25
+    assert figures.threshold > 0.5
+
+
+def test_equal_scores_of_strangers_pass_or_fail_together() -> None:
+    scores = np.array([0.9, 0.7, 0.7, 0.7, 0.7])
+    stranger = np.array([False, False, True, True, True])
+    figures = identification(scores, ~stranger, stranger, fpir=1 / 3)
+    assert figures.accepted_strangers == 0, "one may pass, but three would"
+    assert figures.recognised == 1
+    assert 0.7 < figures.threshold < 0.71
+
+
+def test_strangers_without_a_face_never_pass() -> None:
+    scores = np.array([0.9, np.nan, np.nan])
+    stranger = np.array([False, True, True])
+    figures = identification(scores, ~stranger, stranger, fpir=0)
+    assert (figures.accepted_strangers, figures.recognised) == (0, 1)
+    assert np.isfinite(figures.threshold)

@@ -61,6 +61,7 @@ def test_only_pairs(root: Path) -> None:
         ("pairs.txt", "ann1 ann2\n", "pairs.txt, line 1: 3 fields"),
         ("gallery.txt", "ann1 Ann\nbob1\n", "gallery.txt, line 2: 2 fields"),
         ("pairs.txt", "ann1 nobody 1\n", "nobody is listed but is not"),
+        ("pairs.txt", "ann1 ann2 1\nann1 bob1 no\n", "pairs.txt, line 2: the third field is 1"),
     ],
 )
 def test_mistakes_are_named(root: Path, file: str, content: str, message: str) -> None:
@@ -72,3 +73,33 @@ def test_mistakes_are_named(root: Path, file: str, content: str, message: str) -
 def test_no_list_at_all(root: Path) -> None:
     with pytest.raises(InvalidRequestError, match=r"neither pairs\.txt nor"):
         run(root)
+
+
+def test_a_gallery_without_a_face(root: Path) -> None:
+    (root / "gallery.txt").write_text("none Ann\n")
+    (root / "probes.txt").write_text("ann1 Ann\n")
+    with pytest.raises(InvalidRequestError, match=r"no image of gallery\.txt shows a face"):
+        run(root)
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_each_image_is_embedded_once_and_progress_is_told(root: Path, workers: int) -> None:
+    (root / "pairs.txt").write_text("ann1 ann2 1\nann1 bob1 0\nann2 bob1 0\n")
+    calls: list[bytes] = []
+    told: list[tuple[int, int]] = []
+
+    class Counting(WrittenVectors):
+        def embed_for_enrolment(self, image: bytes) -> Embeddings:
+            calls.append(image)
+            return super().embed_for_enrolment(image)
+
+    pipeline = cast(FacePipeline, Counting())
+    evaluate(
+        root,
+        lambda: pipeline,
+        workers=workers,
+        fpir=0,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert sorted(calls) == [b"0 1 0", b"0.9 0.1 0", b"1 0 0"]
+    assert told == [(1, 3), (2, 3), (3, 3)]

@@ -55,8 +55,6 @@ def network() -> onnx.ModelProto:
     weights.reshape("blocks", "first", [8, 3, 3, 3])
     weights.add("bias", [8], [1], axis=0, block_size=8)
     weights.add("second", [6, 8, 1, 1], [6], axis=0)
-    weights.add("rows", [10, 4], [3, 4], axis=0, block_size=4)
-    weights.reshape("rows", "rows_again", [6, -1])
     weights.add("whole", [24, 4], [])
     nodes = [
         *weights.nodes,
@@ -66,7 +64,6 @@ def network() -> onnx.ModelProto:
         helper.make_node("MatMul", ["c", "whole"], ["d"]),
     ]
     weights.tensors.append(numpy_helper.from_array(np.array([1, -1, 24], np.int64), "cells"))
-    nodes = [node for node in nodes if "rows" not in "".join(node.output)]
     graph = helper.make_graph(
         nodes,
         "small",

@@ -44,6 +44,15 @@ def test_too_many_faces_leave_the_best() -> None:
     assert [face.score for face in faces] == [0.4, 0.5]
 
 
+def test_equal_scores_do_not_pass_the_limit() -> None:
+    class Crowd:
+        def detect(self, image: Image, threshold: float) -> list[Detection]:
+            return [Detection((left, 0, left + 5, 5), 0.9) for left in range(20)]
+
+    faces = DetectStage(Crowd(), ImageLimits(), 3).detect(picture(50), 0)
+    assert [face.box[0] for face in faces] == [0, 1, 2]
+
+
 def test_a_whole_image_is_one_crop() -> None:
     crop = stage().crop_whole(picture(30, shade=77))
     assert crop.shape == (112, 112, 3)

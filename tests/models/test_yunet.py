@@ -98,6 +98,10 @@ def test_boxes_are_clipped_and_scaled_back() -> None:
     detector = YuNetDetector(FunctionSession(lambda _: with_face(), ("input",)), DetectSize(64, 64))
     (found,) = detector.detect(np.zeros((128, 128, 3), dtype=np.uint8), 0.5)
     assert found.box == pytest.approx((0, 4, 56, 36))
+    assert found.landmarks is not None
+    np.testing.assert_allclose(
+        found.landmarks, (np.arange(10).reshape(5, 2) / 10 + 1) * 16, rtol=1e-5
+    )
 
 
 def test_an_image_without_a_face() -> None:
@@ -122,6 +126,26 @@ def test_finds_the_face_at_every_size(runtime: str, scale: float, astronaut: Ima
     right_eye, left_eye, nose = found.landmarks[:3] / scale
     assert right_eye[0] < nose[0] < left_eye[0]
     assert max(right_eye[1], left_eye[1]) < nose[1]
+    assert (found.landmarks / scale > (x1, y1)).all()
+    assert (found.landmarks / scale < (x2, y2)).all()
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("shift", [(0, 0), (37, 101), (128, 5), (90, 127)])
+def test_the_box_moves_with_the_face(shift: tuple[int, int], astronaut: Image) -> None:
+    detector = open_detector(
+        ModelConfig(model_name="YuNet"), DetectSize(), default_cache_dir(os.environ)
+    )
+    canvas = np.full((640, 640, 3), 128, dtype=np.uint8)
+    x, y = shift
+    canvas[y : y + 512, x : x + 512] = astronaut
+    (alone,) = detector.detect(astronaut, 0.6)
+    (found,) = detector.detect(canvas, 0.6)
+    expected = np.array(alone.box) + np.array([x, y, x, y])
+    np.testing.assert_allclose(found.box, expected, atol=8)  # of some 90 x 114 pixels
+    assert found.landmarks is not None
+    assert alone.landmarks is not None
+    np.testing.assert_allclose(found.landmarks, alone.landmarks + np.array(shift), atol=8)
 
 
 @pytest.mark.models

@@ -1,0 +1,36 @@
+"""A store in a directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serve_app.index import engine
+from serve_app.index.store import GalleryStore
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "galleries.sqlite"
+
+
+@pytest.fixture
+def url(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[GalleryStore]:
+    store = GalleryStore(url)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["WAL", "DELETE"])
+def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both journal modes, whichever this machine's SQLite would get."""
+    mode = str(request.param)
+    monkeypatch.setattr(engine, "journal_mode", lambda version: mode)
+    return mode
