@@ -149,7 +149,7 @@ def test_changes_while_a_gallery_is_read(store: GalleryStore) -> None:
     """A row that was read and then removed must not stay; one that was added must be there."""
     enrolled = build(store, count=6)
     added = embeddings(3, seed=7)
-    steps = iter(
+    steps: Iterator[Callable[[], object]] = iter(
         [
             lambda: store.remove("staff", [0, 5], with_labels=False),
             lambda: store.add("staff", ["a"], probe(0, added), with_labels=False),

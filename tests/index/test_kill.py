@@ -63,7 +63,7 @@ def test_killed_writers(url: str, file: Path) -> None:
 
 
 def live(file: Path) -> list[tuple[str]]:
-    return rows(file, "SELECT label FROM template WHERE removed_seq IS NULL")  # type: ignore[return-value]
+    return rows(file, "SELECT label FROM template WHERE removed_seq IS NULL")
 
 
 def clear(store: GalleryStore, file: Path) -> None:
