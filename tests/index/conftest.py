@@ -1,13 +1,15 @@
-"""A store in a directory of its own."""
+"""A store in a directory of its own, both journal modes, one FAISS thread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import faiss
 import pytest
 
 from serve_app.index import engine
+from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.store import GalleryStore
 
 
@@ -34,3 +36,12 @@ def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     mode = str(request.param)
     monkeypatch.setattr(engine, "journal_mode", lambda version: mode)
     return mode
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Several FAISS threads on cores that others use too spin at their barriers for seconds."""
+    before = faiss.omp_get_max_threads()
+    set_faiss_threads(1)
+    yield
+    set_faiss_threads(before)

@@ -20,7 +20,7 @@ from serve_app.index.records import SearchRequest, TemplateRows
 from serve_app.index.store import GalleryStore
 from serve_app.types import Embeddings, GalleryInfo, IndexType, SearchResult
 
-from .samples import MODEL, build, embeddings, raw, vectors
+from .samples import DIMENSION, MODEL, build, embeddings, raw, vectors
 
 
 @pytest.fixture
@@ -67,6 +67,8 @@ def test_a_bad_request_fails_alone(cache: GalleryCache, store: GalleryStore) -> 
             SearchRequest("staff", foreign, 1),
             SearchRequest("staff", Embeddings(MODEL, vectors(0)), 1),
             SearchRequest("staff", enrolled, 2),
+            SearchRequest("staff", embeddings(2, DIMENSION + 1), 2),
+            SearchRequest("staff", enrolled, 0),
         ]
     )
     assert isinstance(answers[0], SearchResult)
@@ -76,6 +78,11 @@ def test_a_bad_request_fails_alone(cache: GalleryCache, store: GalleryStore) -> 
     assert answers[3].candidates == []
     assert isinstance(answers[4], SearchResult)
     assert [found[0].template_id for found in answers[4].candidates] == [0, 1, 2]
+    assert isinstance(answers[5], GalleryMismatchError)
+    assert isinstance(answers[6], SearchResult)
+    assert answers[6].candidates == [[], [], []]
+    assert len(answers) == 7
+    assert cache.search([]) == []
 
 
 def test_requests_get_their_own_rows(cache: GalleryCache, store: GalleryStore) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,14 +9,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from sqlalchemy import Engine, event
 
 from serve_app.errors import ConfigError
-from serve_app.index.engine import BUSY_TIMEOUT_S, erase_log, journal_mode, open_engine
+from serve_app.index.engine import (
+    BUSY_TIMEOUT_S,
+    erase_log,
+    journal_mode,
+    open_engine,
+    sqlite_url,
+)
 from serve_app.index.store import GalleryStore
 
-from .samples import build, locked, raw, rows
+from .samples import build, raw, rows
 from .writer import writers
 
 
@@ -83,6 +87,32 @@ def test_directories_are_made(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "galleries.sqlite").is_file()
 
 
+@pytest.mark.parametrize(
+    "name", ["a b", "what?mode=ro", "#1", "50%20", "Gesichter-ä", "a:b@c", "'\""]
+)
+def test_a_path_may_have_any_characters(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name / f"{name}.sqlite"
+    open_engine(sqlite_url(file)).dispose()
+    assert file.is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.usefixtures("journal")
+def test_only_the_owner_may_read(url: str, file: Path) -> None:
+    """Faces are biometric data: the database, its journal, its log."""
+    store = GalleryStore(url)
+    build(store)
+    with raw(file) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE template SET label = 'other'")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
+        connection.execute("ROLLBACK")
+    del modes[file.name + ".lock"]  # empty
+    assert len(modes) >= 2
+    assert set(modes.values()) == {0o600}
+    store.close()
+
+
 def test_an_opened_database_opens_again_as_it_is(url: str, file: Path) -> None:
     store = GalleryStore(url)
     build(store)
@@ -92,12 +122,12 @@ def test_an_opened_database_opens_again_as_it_is(url: str, file: Path) -> None:
     assert rows(file, "SELECT * FROM template") == before
 
 
-def test_processes_open_a_new_file_at_once(url: str, file: Path) -> None:
-    with writers(3, url, "add", "staff", "1") as processes:
+def test_two_processes_open_a_new_file_at_once(url: str, file: Path) -> None:
+    with writers(2, url, "add", "staff", "1") as processes:
         for process in processes:
             process.release()
         said = [process.finish() for process in processes]
-    assert sorted(lines[-1] for lines in said) == ["[0]", "[1]", "[2]"]
+    assert sorted(lines[-1] for lines in said) == ["[0]", "[1]"]
     assert rows(file, "SELECT version_num FROM alembic_version") == [("0001",)]
 
 
@@ -131,128 +161,6 @@ def test_a_migration_that_is_cut_off_leaves_nothing_behind(tmp_path: Path) -> No
         assert rows(file, "SELECT name FROM sqlite_schema") == []
         open_engine(f"sqlite:///{file}").dispose()
         assert rows(file, "SELECT version_num FROM alembic_version") == [("0001",)]
-
-
-def assert_names_the_file_only(error: ConfigError, file: Path, log: str) -> None:
-    message = str(error)
-    assert message.startswith(f"database {file.name} ")
-    assert "/" not in message + log
-    # A cause's text would hold the path.
-    assert error.__cause__ is None
-    assert error.__context__ is None or error.__suppress_context__
-
-
-@pytest.mark.parametrize("damage", ["pages", "truncated", "text", "zeros"])
-def test_a_damaged_database_is_refused_and_left_alone(
-    url: str, file: Path, damage: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = GalleryStore(url)
-    build(store, count=200)
-    store.close()
-    content = file.read_bytes()
-    bad = {
-        "pages": content[:4096] + b"\xff" * (len(content) - 4096),
-        "truncated": content[: len(content) // 2 // 4096 * 4096],
-        "text": b"path label\n" * 100,
-        "zeros": b"\0" * len(content),
-    }[damage]
-    file.write_bytes(bad)
-    with pytest.raises(ConfigError, match="is damaged or is no SQLite database") as caught:
-        open_engine(url)
-    assert_names_the_file_only(caught.value, file, caplog.text)
-    assert file.read_bytes() == bad
-
-
-def test_tables_of_another_program_are_left_alone(
-    url: str, file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with raw(file) as connection:
-        connection.execute("CREATE TABLE gallery (painting TEXT)")
-        connection.execute("INSERT INTO gallery VALUES ('Guernica')")
-    with pytest.raises(ConfigError, match="check that it is this service's own") as caught:
-        open_engine(url)
-    assert_names_the_file_only(caught.value, file, caplog.text)
-    assert rows(file, "SELECT name FROM sqlite_schema") == [("gallery",)]
-    assert rows(file, "SELECT * FROM gallery") == [("Guernica",)]
-
-
-def test_a_newer_database_is_refused(
-    url: str, file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    open_engine(url).dispose()
-    with raw(file) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(ConfigError, match="newer version") as caught:
-        open_engine(url)
-    assert_names_the_file_only(caught.value, file, caplog.text)
-    assert rows(file, "SELECT version_num FROM alembic_version") == [("9999",)]
-
-
-def test_a_locked_database_is_not_called_damaged(
-    url: str, file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    open_engine(url).dispose()
-    start = time.monotonic()
-    with locked(file), pytest.raises(ConfigError, match="is locked by another process") as caught:
-        open_engine(url, busy_timeout_s=0.1)
-    assert 0.1 <= time.monotonic() - start < 5
-    assert_names_the_file_only(caught.value, file, caplog.text)
-    with (
-        FileLock(file.with_name(file.name + ".lock")),
-        pytest.raises(ConfigError, match="is locked by another process") as caught,
-    ):
-        open_engine(url, busy_timeout_s=0.1)
-    assert_names_the_file_only(caught.value, file, caplog.text)
-    open_engine(url, busy_timeout_s=0.1).dispose()
-
-
-def test_a_directory_that_is_a_file_is_refused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "data").write_text("not a directory")
-    file = tmp_path / "data" / "galleries.sqlite"
-    with pytest.raises(ConfigError, match="its directory can't be written") as caught:
-        open_engine(f"sqlite:///{file}")
-    assert_names_the_file_only(caught.value, file, caplog.text)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_is_not_writable_is_refused(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    directory = tmp_path / "data"
-    directory.mkdir(mode=0o500)
-    file = directory / "galleries.sqlite"
-    with pytest.raises(ConfigError, match="its directory can't be written") as caught:
-        open_engine(f"sqlite:///{file}")
-    assert_names_the_file_only(caught.value, file, caplog.text)
-
-
-def test_a_file_that_is_a_directory_is_refused(
-    url: str, file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    file.mkdir()
-    with pytest.raises(ConfigError, match="check that it is") as caught:
-        open_engine(url)
-    assert_names_the_file_only(caught.value, file, caplog.text)
-
-
-@pytest.mark.parametrize(
-    ("url", "advice"),
-    [
-        ("", "sqlite:///FILE"),
-        ("galleries.sqlite", "sqlite:///FILE"),
-        ("postgresql://operator:secret@host/galleries", "only SQLite"),
-        ("nonsense://operator:secret@host/galleries", "only SQLite"),
-        ("sqlite://", "name a file"),
-        ("sqlite:///:memory:", "name a file"),
-    ],
-)
-def test_other_urls_are_refused(url: str, advice: str) -> None:
-    with pytest.raises(ConfigError, match=r"^database_url: ") as caught:
-        open_engine(url)
-    assert advice in str(caught.value)
-    assert "secret" not in str(caught.value)
 
 
 def test_a_log_that_cannot_be_erased_now_is_no_failure(

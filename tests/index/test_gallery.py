@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import faiss
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from serve_app.index.gallery import (
+    EXACT_AT_FIRST,
     GROWTH_BEFORE_RETRAINING,
     IVF_LEAST_TRAINING,
     GalleryIndex,
@@ -17,54 +15,10 @@ from serve_app.index.gallery import (
     ivf_probes,
     set_faiss_threads,
 )
-from serve_app.types import Candidate, IndexType, Metric, Vectors
+from serve_app.types import IndexType, Metric
 
+from .brute_force import every_metric, every_type, exact, filled, ids_of, nearest
 from .samples import DIMENSION, unit, vectors
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Several FAISS threads on cores that others use too spin at their barriers for seconds."""
-    before = faiss.omp_get_max_threads()
-    set_faiss_threads(1)
-    yield
-    set_faiss_threads(before)
-
-
-every_type = pytest.mark.parametrize("index_type", IndexType)
-every_metric = pytest.mark.parametrize("metric", Metric)
-
-
-def filled(
-    enrolled: Vectors,
-    index_type: IndexType = IndexType.FLAT,
-    metric: Metric = Metric.IP,
-    ids: list[int] | None = None,
-) -> GalleryIndex:
-    """A gallery whose labels tell the ids."""
-    numbers = list(range(len(enrolled))) if ids is None else ids
-    names = [f"label {number}" for number in numbers]
-    return GalleryIndex(index_type, metric, enrolled.shape[1], numbers, names, enrolled)
-
-
-def exact(metric: Metric, enrolled: Vectors, probes: Vectors) -> NDArray[np.float64]:
-    """Scores (probes, templates) by the metrics' definitions."""
-    left, right = probes.astype(np.float64), enrolled.astype(np.float64)
-    if metric is Metric.IP:
-        return left @ right.T
-    lengths = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)
-    distances: NDArray[np.float64] = lengths - 2 * left @ right.T
-    return distances
-
-
-def nearest(metric: Metric, scores: NDArray[np.float64], top_k: int) -> NDArray[np.int64]:
-    """Columns (probes, top_k), or as many as there are, nearest first."""
-    order = np.argsort(-scores if metric is Metric.IP else scores, axis=1, kind="stable")
-    return order[:, :top_k].astype(np.int64)
-
-
-def ids_of(candidates: list[Candidate]) -> list[int]:
-    return [candidate.template_id for candidate in candidates]
 
 
 @every_metric
@@ -88,76 +42,6 @@ def test_flat_is_exact(metric: Metric, probes: int, top_k: int) -> None:
             assert [candidate.score for candidate in candidates] == expected
             assert columns[:10] == best[row][:10].tolist()
             assert all(c.label == f"label {c.template_id}" for c in candidates)
-
-
-def clustered(seed: int) -> tuple[Vectors, Vectors]:
-    """20,000 templates of 4,000 identities, as embeddings of faces lie, and 400 probes: half of
-    them of these identities, half of strangers. (20000, 24) and (400, 24)."""
-    chance = np.random.default_rng(seed)
-    centres = unit(chance.normal(size=(4000, 24)))
-
-    def sample(count: int) -> Vectors:
-        noise = 0.5 / np.sqrt(24) * chance.normal(size=(count, 24))
-        return unit(centres[chance.integers(0, len(centres), count)] + noise)
-
-    return sample(20_000), np.concatenate([sample(200), unit(chance.normal(size=(200, 24)))])
-
-
-@every_metric
-@pytest.mark.parametrize(
-    ("index_type", "least"), [(IndexType.IVF, 0.95), (IndexType.HNSW32, 0.99)], ids=str
-)
-def test_recall(index_type: IndexType, least: float, metric: Metric) -> None:
-    enrolled, probes = clustered(seed=3)
-    scores = exact(metric, enrolled, probes)
-    live = np.arange(20_000)
-    index = filled(enrolled, index_type, metric)
-    assert not index.wants_rebuild
-    assert recall(index, metric, scores, live, probes) >= least
-
-    gone = np.random.default_rng(4).permutation(20_000)[:6000]
-    index.remove(gone.tolist())
-    live = np.setdiff1d(live, gone)
-    assert index.wants_rebuild
-    assert recall(index, metric, scores, live, probes) >= least
-
-    rebuilt = filled(enrolled[live], index_type, metric, live.tolist())
-    assert not rebuilt.wants_rebuild
-    assert recall(rebuilt, metric, scores, live, probes) >= least
-
-
-def recall(
-    index: GalleryIndex,
-    metric: Metric,
-    scores: NDArray[np.float64],
-    live: NDArray[np.int64],
-    probes: Vectors,
-) -> float:
-    """Recall at 1. Every candidate must be live, with its own label and score, in order."""
-    closeness = scores[:, live] if metric is Metric.IP else -scores[:, live]
-    best = live[closeness.argmax(axis=1)].tolist()
-    alive = set(live.tolist())
-    found = index.search(probes, 5)
-    for row, candidates in enumerate(found):
-        assert len(set(ids_of(candidates))) == 5
-        assert set(ids_of(candidates)) <= alive
-        assert all(c.label == f"label {c.template_id}" for c in candidates)
-        given = [candidate.score for candidate in candidates]
-        assert given == sorted(given, reverse=metric is Metric.IP)
-        assert given == pytest.approx(scores[row, ids_of(candidates)].tolist(), abs=1e-5)
-    return float(np.mean([ids_of(c)[0] == number for c, number in zip(found, best, strict=True)]))
-
-
-def test_tombstones_take_no_candidates_places_in_hnsw() -> None:
-    """Ninety-five of a hundred removed, and no rebuild yet."""
-    enrolled, probes = vectors(4000, 24, seed=5), vectors(50, 24, seed=6)
-    index = filled(enrolled, IndexType.HNSW32)
-    index.remove(number for number in range(4000) if number % 20)
-    kept = np.arange(0, 4000, 20)
-    best = kept[nearest(Metric.IP, exact(Metric.IP, enrolled[kept], probes), 20)]
-    found = [set(ids_of(candidates)) for candidates in index.search(probes, 20)]
-    hits = [len(ids & set(row.tolist())) / 20 for ids, row in zip(found, best, strict=True)]
-    assert np.mean(hits) >= 0.95
 
 
 @every_type
@@ -237,6 +121,29 @@ def test_growth_alone_rebuilds_nothing_else(index_type: IndexType) -> None:
     index = filled(vectors(1), index_type)
     index.add(range(1, 2000), ["x"] * 1999, vectors(1999))
     assert not index.wants_rebuild
+
+
+@every_metric
+@every_type
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_large_gallery_is_exact_until_it_is_rebuilt(
+    index_type: IndexType, metric: Metric, more: int
+) -> None:
+    enrolled, probes = vectors(EXACT_AT_FIRST + more), vectors(5, seed=9)
+    numbers = range(len(enrolled))
+    names = [str(number) for number in numbers]
+    index = GalleryIndex(index_type, metric, DIMENSION, numbers, names, enrolled, quickly=True)
+    assert index.wants_rebuild == (more > 0 and index_type is not IndexType.FLAT)
+    if index.wants_rebuild:
+        index.remove([3, 4])
+        index.add([len(enrolled)], ["late"], probes[:1])
+        live = np.delete(np.concatenate([enrolled, probes[:1]]), [3, 4], axis=0)
+        scores = exact(metric, live, probes)
+        best = np.take_along_axis(scores, nearest(metric, scores, 500), axis=1)
+        found = [[c.score for c in candidates] for candidates in index.search(probes, 500)]
+        assert np.allclose(found, best, atol=1e-5)
+        assert index.search(probes[:1], 1)[0][0].label == "late"
+        assert index.wants_rebuild
 
 
 @every_metric

@@ -1,7 +1,8 @@
 """A process that writes to a store: started, released and killed by the tests.
 
-It says "ready" when all is imported, opens the database when a line comes in, and from then on says
-what it is about to do and, after the commit, that it is done.
+It says "ready" when all is imported, and opens the database when a line comes in. ``churn`` does so
+in a process forked for each line, so that one start serves many kills; it says what it is about to
+do and, after the commit, that it is done.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,30 +43,34 @@ class Writer:
             text=True,
         )
 
-    def wait_until_ready(self) -> None:
+    def read(self) -> str:
         assert self._process.stdout
-        assert self._process.stdout.readline() == "ready\n", self.end()[1]
+        return self._process.stdout.readline().strip()
 
     def release(self) -> None:
         assert self._process.stdin
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
 
-    def kill(self) -> list[str]:
-        """Kill it with no chance to clean up: the lines it said. A line cut short is dropped."""
-        self._process.send_signal(signal.SIGKILL)
-        said, complaint = self.end()
-        assert self._process.returncode == -signal.SIGKILL, complaint
-        return said[: said.rfind("\n") + 1].splitlines()
+    def live_and_be_killed(self, seconds: float) -> list[str]:
+        """One life of ``churn``, with no chance to clean up at its end: the lines it said."""
+        self.release()
+        _, process = self.read().split()
+        time.sleep(seconds)
+        os.kill(int(process), signal.SIGKILL)
+        said = list(iter(self.read, ""))
+        assert said.pop() == f"dead of signal {signal.SIGKILL}"
+        return said
 
     def finish(self) -> list[str]:
         """Wait for its end: the lines it said."""
-        said, complaint = self.end()
+        said, complaint = self._process.communicate(timeout=60)
         assert self._process.returncode == 0, complaint
         return said.splitlines()
 
-    def end(self) -> tuple[str, str]:
-        return self._process.communicate(timeout=60)
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=60)
 
 
 @contextmanager
@@ -72,17 +78,16 @@ def writers(count: int, url: str, *arguments: str) -> Iterator[list[Writer]]:
     """Processes that are ready and wait; they are gone afterwards."""
     started = [Writer(url, *arguments, str(number)) for number in range(count)]
     try:
-        for writer in started:
-            writer.wait_until_ready()
+        assert [writer.read() for writer in started] == ["ready"] * count
         yield started
     finally:
         for writer in started:
-            writer._process.kill()
             writer.end()
 
 
 def add(url: str, key: str, count: int, name: int) -> None:
     """Create the gallery unless another did; add ``count`` templates one by one: their ids."""
+    sys.stdin.readline()
     store = GalleryStore(url)
     try:
         store.create(key, IndexType.FLAT, Metric.IP, [], embeddings(0), with_labels=False)
@@ -94,38 +99,49 @@ def add(url: str, key: str, count: int, name: int) -> None:
     store.close()
 
 
-def churn(url: str, key: str, name: int) -> None:
-    """Add and remove whole mutations until killed."""
-    chance = random.Random(name)
+def churn(url: str, key: str) -> None:
+    """For each line a process that writes until it is killed."""
+    for life, _ in enumerate(sys.stdin, start=1):
+        process = os.fork()
+        if process == 0:
+            say(f"alive {os.getpid()}")
+            add_and_remove(url, key, 1_000_000 * life)
+        _, status = os.waitpid(process, 0)
+        say(f"dead of signal {os.WTERMSIG(status)}")
+        say("")
+
+
+def add_and_remove(url: str, key: str, number: int) -> None:
+    """Add and remove whole mutations, numbered from ``number``, for ever."""
+    chance = random.Random(number)
     store = GalleryStore(url)
     mine: dict[int, list[int]] = {}
-    number = 1_000_000 * name
     while True:
         if mine and chance.random() < 0.4:
             gone = chance.choice(list(mine))
             say(f"remove {gone}")
-            store.remove(key, mine.pop(gone), with_labels=False)
+            receipt = store.remove(key, mine.pop(gone), with_labels=False)
         else:
             number += 1
             say(f"add {number}")
             labels = [str(number)] * A_MUTATION
             enrolled = embeddings(A_MUTATION, seed=number)
-            mine[number] = store.add(key, labels, enrolled, with_labels=False).ids
-        say("done")
+            receipt = store.add(key, labels, enrolled, with_labels=False)
+            mine[number] = receipt.ids
+        say(f"done {json.dumps(receipt.ids)}")
 
 
 def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    # At once and whole, or not at all: short writes to a pipe are atomic.
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 def main(url: str, program: str, key: str, *numbers: str) -> None:
     say("ready")
-    sys.stdin.readline()
     if program == "add":
         add(url, key, int(numbers[0]), int(numbers[1]))
     else:
-        churn(url, key, int(numbers[0]))
+        churn(url, key)
 
 
 if __name__ == "__main__":
