@@ -67,7 +67,7 @@ lock: $(DEV) ## Write requirements/*.lock anew from pyproject.toml (ARGS=--upgra
 	@echo '==> requirements/cpu.lock'
 	@$(COMPILE) --extra cpu --output-file requirements/cpu.lock
 	@echo '==> requirements/dev.lock'
-	@$(COMPILE) --extra cpu --extra dev --extra postgres --constraint requirements/cpu.lock \
+	@$(COMPILE) --extra cpu --extra dev --constraint requirements/cpu.lock \
 		--output-file requirements/dev.lock
 
 .PHONY: clean

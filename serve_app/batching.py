@@ -75,6 +75,11 @@ class Batcher(Generic[Item, Answer]):
     def queued_cost(self) -> int:
         return self._queued_cost
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits and nothing is under way."""
+        return not self._busy and not self._queue
+
     def configure(self, settings: BatchSettings) -> None:
         """Apply new settings to what is sent from now on."""
         self._settings = settings

@@ -83,6 +83,12 @@ class GalleryMismatchError(FaceServeError):
     code = "gallery_mismatch"
 
 
+class OperationReusedError(FaceServeError):
+    """An idempotency key came with another request than the one it was first used for."""
+
+    code = "operation_reused"
+
+
 class OverloadedError(FaceServeError):
     """A queue is full: try again shortly."""
 

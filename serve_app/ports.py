@@ -1,4 +1,4 @@
-"""The three ports: all that the service knows of the stages behind it.
+"""The four ports: all that the service knows of the stages behind it.
 
 ``deployments.clients`` implements them over Ray handles, ``tests.fakes`` in memory.
 """
@@ -9,15 +9,18 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from serve_app.types import (
+    Consistency,
     Crop,
     Crops,
     Embeddings,
     Face,
+    GalleryEntry,
     GalleryInfo,
-    IndexType,
     Metric,
+    Operation,
     Receipt,
     SearchResult,
+    TemplateEntry,
 )
 
 
@@ -41,36 +44,68 @@ class Extractor(Protocol):
 
 
 class Index(Protocol):
-    """Galleries. Every mutation is one transaction: all of it or nothing.
+    """What recognition needs of galleries. Every mutation is one transaction: all or nothing.
 
-    ``with_labels`` asks for the gallery's whole id-to-label map in the receipt.
+    ``with_labels`` asks for the gallery's whole id-to-label map in the receipt. A mutation with an
+    ``operation`` that was done before does nothing and answers as it did then; it raises
+    OperationReusedError if something else was asked then. Every method raises UnavailableError.
     """
 
     async def build(
         self,
         key: str,
-        index_type: IndexType,
+        index_type: str,
         metric: Metric,
         labels: Sequence[str],
         embeddings: Embeddings,
         *,
         with_labels: bool,
+        operation: Operation | None = None,
     ) -> Receipt:
-        """Create a gallery with its first templates, ids from 0. Raises GalleryExistsError."""
+        """Create a gallery with its first templates, ids from 0. ``index_type``: an ``IndexType``
+        or a FAISS factory string.
+
+        Raises GalleryExistsError, InvalidRequestError for an ``index_type`` that can't work.
+        """
         ...
 
     async def add(
-        self, key: str, labels: Sequence[str], embeddings: Embeddings, *, with_labels: bool
+        self,
+        key: str,
+        labels: Sequence[str],
+        embeddings: Embeddings,
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
     ) -> Receipt:
         """Raises GalleryNotFoundError, GalleryMismatchError."""
         ...
 
-    async def remove(self, key: str, ids: Sequence[int], *, with_labels: bool) -> Receipt:
+    async def remove(
+        self,
+        key: str,
+        ids: Sequence[int],
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
         """Unknown, repeated and negative ids are ignored. Raises GalleryNotFoundError."""
         ...
 
-    async def search(self, key: str, probes: Embeddings, top_k: int) -> SearchResult:
-        """Sees every mutation acknowledged before it started.
+    async def answered(self, operation: Operation, *, with_labels: bool = False) -> Receipt | None:
+        """What ``operation`` did, if it was done before. Labels that were removed since are not
+        told again. Raises OperationReusedError."""
+        ...
+
+    async def search(
+        self,
+        key: str,
+        probes: Embeddings,
+        top_k: int,
+        *,
+        consistency: Consistency = Consistency.STRONG,
+    ) -> SearchResult:
+        """Sees every mutation acknowledged before it started, unless the result is ``stale``.
 
         Raises GalleryNotFoundError, GalleryMismatchError.
         """
@@ -78,4 +113,37 @@ class Index(Protocol):
 
     async def describe(self, key: str) -> GalleryInfo:
         """Raises GalleryNotFoundError."""
+        ...
+
+
+class Galleries(Protocol):
+    """Galleries as things to look at and to look after. Mutations as ``Index`` has them.
+
+    Every method raises UnavailableError; all but ``list`` raise GalleryNotFoundError.
+    """
+
+    async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
+        """Up to ``limit`` galleries with keys above ``after``, by key; all start above ""."""
+        ...
+
+    async def entry(self, key: str) -> GalleryEntry: ...
+
+    async def templates(
+        self, key: str, label: str | None, after: int, limit: int
+    ) -> Sequence[TemplateEntry]:
+        """Up to ``limit`` templates with ids above ``after``, by id; of ``label`` if given."""
+        ...
+
+    async def remove_label(
+        self, key: str, label: str, *, operation: Operation | None = None
+    ) -> Receipt:
+        """Remove every template of a label; none is no error."""
+        ...
+
+    async def drop(self, key: str, *, operation: Operation | None = None) -> Receipt:
+        """Remove the gallery with all that is in it: the receipt counts that."""
+        ...
+
+    async def optimize(self, key: str, *, operation: Operation | None = None) -> Receipt:
+        """Ask for an index that is built of all that is in the gallery now. It comes later."""
         ...

@@ -36,7 +36,8 @@ CROP_SIZE = 112
 
 
 class IndexType(StrEnum):
-    """How FAISS searches a gallery."""
+    """How FAISS searches a gallery: PaddleX's three. A gallery's type may also be any other string
+    that FAISS's ``index_factory`` takes."""
 
     FLAT = "Flat"
     IVF = "IVF"
@@ -90,12 +91,24 @@ class Candidate:
     score: float
 
 
+class Consistency(StrEnum):
+    """STRONG: a search sees every change acknowledged before it started, or fails. EVENTUAL: where
+    the store does not answer, what the replica has in memory will do, and the answer says so."""
+
+    STRONG = "strong"
+    EVENTUAL = "eventual"
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Candidates of each probe, nearest first, before any threshold."""
+    """Candidates of each probe, nearest first, before any threshold.
+
+    ``stale``: the store did not answer, so later changes may be missing.
+    """
 
     metric: Metric
     candidates: list[list[Candidate]]
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +116,29 @@ class GalleryInfo:
     """A gallery's facts at one sequence number.
 
     ``generation`` changes when a gallery is built anew; ``seq`` grows by one with each mutation.
-    A cache is current if it has both.
+    A cache is current if it has both. ``index_type`` is an ``IndexType`` or a FAISS factory string.
+    ``next_id``: what the next template gets; ``snapshot``: name of the newest snapshot of the shard
+    that was asked about.
     """
 
     key: str
     generation: str
     seq: int
-    index_type: IndexType
+    index_type: str
     metric: Metric
     dimension: int
     model_id: str
+    size: int = 0
+    next_id: int = 0
+    snapshot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of every gallery: the templates whose ``id % of == number``."""
+
+    number: int = 0
+    of: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +146,42 @@ class Receipt:
     """What a mutation did, read in its own transaction.
 
     ``ids`` are those enrolled or removed; ``count`` is the gallery's size after it; ``labels`` maps
-    every template id to its label after it, or is None where the caller did not ask.
+    every template id to its label after it, or is None where the caller did not ask. ``key`` is the
+    gallery's; ``note`` what the caller asked to be kept with the answer.
     """
 
     ids: list[int]
     count: int
     labels: dict[int, str] | None = None
+    key: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Names a mutation, so that one that is sent again is done once and answered the same.
+
+    ``id`` is unique to a caller's intent; ``digest`` tells what was asked: the same id with another
+    digest is a caller's mistake. ``note`` is kept with the answer: never labels or images.
+    """
+
+    id: str
+    digest: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryEntry:
+    """A gallery in a listing. Times are seconds since the epoch."""
+
+    info: GalleryInfo
+    created_at: float
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEntry:
+    """A template in a listing, without its embedding."""
+
+    id: int
+    label: str

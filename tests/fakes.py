@@ -6,8 +6,6 @@ A picture is a row of square cells; a cell that is not black is a face, its colo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -15,26 +13,25 @@ import numpy as np
 from serve_app.errors import (
     FaceServeError,
     FetchError,
-    GalleryExistsError,
-    GalleryMismatchError,
-    GalleryNotFoundError,
     InvalidImageError,
 )
 from serve_app.imaging import ImageLimits, decode
-from serve_app.types import (
-    CROP_SIZE,
-    Candidate,
-    Crop,
-    Crops,
-    Embeddings,
-    Face,
-    GalleryInfo,
-    IndexType,
-    Metric,
-    Receipt,
-    SearchResult,
-    Vectors,
-)
+from serve_app.types import CROP_SIZE, Crop, Crops, Embeddings, Face
+from tests.memory_index import MemoryIndex
+
+__all__ = [
+    "BLACK",
+    "BLANK",
+    "BLUE",
+    "DIM_RED",
+    "GREEN",
+    "RED",
+    "FakeDetector",
+    "FakeExtractor",
+    "FakeFetcher",
+    "MemoryIndex",
+    "picture",
+]
 
 CELL = 32
 Colour = tuple[int, int, int]
@@ -121,92 +118,6 @@ class FakeExtractor:
         if not norms.all():
             raise InvalidImageError("face can't be embedded: its crop is blank")
         return Embeddings(self.model_id, means / norms)
-
-
-@dataclass
-class _Gallery:
-    info: GalleryInfo
-    next_id: int = 0
-    templates: dict[int, tuple[str, Vectors]] = field(default_factory=dict)
-
-    def enrol(self, labels: Sequence[str], vectors: Vectors) -> list[int]:
-        ids = list(range(self.next_id, self.next_id + len(labels)))
-        self.templates |= dict(zip(ids, zip(labels, vectors, strict=True), strict=True))
-        self.next_id += len(labels)
-        return ids
-
-    def receipt(self, ids: list[int], with_labels: bool) -> Receipt:
-        labels = {number: label for number, (label, _) in self.templates.items()}
-        return Receipt(ids, len(self.templates), labels if with_labels else None)
-
-
-class MemoryIndex:
-    """Brute force over dictionaries. ``described``: keys of the calls of ``describe``."""
-
-    def __init__(self) -> None:
-        self._galleries: dict[str, _Gallery] = {}
-        self.described: list[str] = []
-        self.searches = 0
-
-    async def build(
-        self,
-        key: str,
-        index_type: IndexType,
-        metric: Metric,
-        labels: Sequence[str],
-        embeddings: Embeddings,
-        *,
-        with_labels: bool,
-    ) -> Receipt:
-        if key in self._galleries:
-            raise GalleryExistsError("gallery exists")
-        dimension = embeddings.vectors.shape[1]
-        info = GalleryInfo(key, "g", 1, index_type, metric, dimension, embeddings.model_id)
-        gallery = self._galleries[key] = _Gallery(info)
-        return gallery.receipt(gallery.enrol(labels, embeddings.vectors), with_labels)
-
-    async def add(
-        self, key: str, labels: Sequence[str], embeddings: Embeddings, *, with_labels: bool
-    ) -> Receipt:
-        gallery = self._fitting(key, embeddings)
-        return gallery.receipt(gallery.enrol(labels, embeddings.vectors), with_labels)
-
-    async def remove(self, key: str, ids: Sequence[int], *, with_labels: bool) -> Receipt:
-        gallery = self._gallery(key)
-        removed = [number for number in ids if gallery.templates.pop(number, None) is not None]
-        return gallery.receipt(removed, with_labels)
-
-    async def search(self, key: str, probes: Embeddings, top_k: int) -> SearchResult:
-        gallery = self._fitting(key, probes)
-        self.searches += 1
-        metric = gallery.info.metric
-        answers = []
-        for probe in probes.vectors:
-            found = []
-            for number, (label, vector) in gallery.templates.items():
-                distance = float(((probe - vector) ** 2).sum())
-                score = distance if metric is Metric.L2 else float(probe @ vector)
-                found.append(Candidate(number, label, score))
-            found.sort(key=lambda candidate: candidate.score, reverse=metric is Metric.IP)
-            answers.append(found[:top_k])
-        return SearchResult(metric, answers)
-
-    async def describe(self, key: str) -> GalleryInfo:
-        self.described.append(key)
-        return self._gallery(key).info
-
-    def _gallery(self, key: str) -> _Gallery:
-        if key not in self._galleries:
-            raise GalleryNotFoundError("gallery does not exist")
-        return self._galleries[key]
-
-    def _fitting(self, key: str, embeddings: Embeddings) -> _Gallery:
-        gallery = self._gallery(key)
-        if gallery.info.model_id != embeddings.model_id:
-            raise GalleryMismatchError(
-                f"gallery is of {gallery.info.model_id}, embeddings of {embeddings.model_id}"
-            )
-        return gallery
 
 
 class FakeFetcher:

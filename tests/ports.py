@@ -1,29 +1,35 @@
-"""The three ports over the real stages in this process: real networks, a real store, no Ray."""
+"""The ports over the real stages in this process: real networks, a real store, no Ray."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from serve_app.config import PipelineConfig
-from serve_app.errors import FaceServeError, GalleryNotFoundError
+from serve_app.errors import FaceServeError
 from serve_app.index.cache import GalleryCache
+from serve_app.index.mutations import Drop, Optimize, RemoveLabel, unnamed
 from serve_app.index.records import SearchRequest
 from serve_app.index.store import GalleryStore
 from serve_app.models.detector import DetectStage
 from serve_app.models.extractor import ExtractStage
 from serve_app.pipeline import open_pipeline
-from serve_app.service import RecognitionService
+from serve_app.service import GalleryService, RecognitionService
 from serve_app.types import (
+    Consistency,
     Crop,
     Crops,
     Embeddings,
     Face,
+    GalleryEntry,
     GalleryInfo,
-    IndexType,
     Metric,
+    Operation,
     Receipt,
     SearchResult,
+    TemplateEntry,
 )
 
 
@@ -47,6 +53,8 @@ class LocalExtractor:
 
 
 class LocalIndex:
+    """The ports Index and Galleries."""
+
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
         self._cache = GalleryCache(store)
@@ -54,42 +62,99 @@ class LocalIndex:
     async def build(
         self,
         key: str,
-        index_type: IndexType,
+        index_type: str,
         metric: Metric,
         labels: Sequence[str],
         embeddings: Embeddings,
         *,
         with_labels: bool,
+        operation: Operation | None = None,
     ) -> Receipt:
         return self._store.create(
-            key, index_type, metric, labels, embeddings, with_labels=with_labels
+            key,
+            index_type,
+            metric,
+            labels,
+            embeddings,
+            with_labels=with_labels,
+            operation=operation,
         )
 
     async def add(
-        self, key: str, labels: Sequence[str], embeddings: Embeddings, *, with_labels: bool
+        self,
+        key: str,
+        labels: Sequence[str],
+        embeddings: Embeddings,
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
     ) -> Receipt:
-        return self._store.add(key, labels, embeddings, with_labels=with_labels)
+        return self._store.add(
+            key, labels, embeddings, with_labels=with_labels, operation=operation
+        )
 
-    async def remove(self, key: str, ids: Sequence[int], *, with_labels: bool) -> Receipt:
-        return self._store.remove(key, ids, with_labels=with_labels)
+    async def remove(
+        self,
+        key: str,
+        ids: Sequence[int],
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
+        return self._store.remove(key, ids, with_labels=with_labels, operation=operation)
 
-    async def search(self, key: str, probes: Embeddings, top_k: int) -> SearchResult:
-        (answer,) = self._cache.search([SearchRequest(key, probes, top_k)])
+    async def answered(self, operation: Operation, *, with_labels: bool = False) -> Receipt | None:
+        return self._store.answered(operation, with_labels=with_labels)
+
+    async def search(
+        self,
+        key: str,
+        probes: Embeddings,
+        top_k: int,
+        *,
+        consistency: Consistency = Consistency.STRONG,
+    ) -> SearchResult:
+        (answer,) = self._cache.search([SearchRequest(key, probes, top_k, consistency)])
+        if isinstance(answer, Future):
+            answer = await asyncio.wrap_future(answer)
         if isinstance(answer, FaceServeError):
             raise answer
+        assert isinstance(answer, SearchResult)
         return answer
 
     async def describe(self, key: str) -> GalleryInfo:
-        found = self._store.describe([key])
-        if key not in found:
-            raise GalleryNotFoundError(f"gallery {key} does not exist")
-        return found[key]
+        return self._store.entry(key).info
+
+    async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
+        return self._store.galleries(after, limit)
+
+    async def entry(self, key: str) -> GalleryEntry:
+        return self._store.entry(key)
+
+    async def templates(
+        self, key: str, label: str | None, after: int, limit: int
+    ) -> Sequence[TemplateEntry]:
+        return self._store.templates(self._store.entry(key).info, label, after, limit)
+
+    async def remove_label(
+        self, key: str, label: str, *, operation: Operation | None = None
+    ) -> Receipt:
+        return self._store.do(RemoveLabel(key, label, operation or unnamed()))
+
+    async def drop(self, key: str, *, operation: Operation | None = None) -> Receipt:
+        return self._store.do(Drop(key, operation or unnamed()))
+
+    async def optimize(self, key: str, *, operation: Operation | None = None) -> Receipt:
+        return self._store.do(Optimize(key, operation or unnamed()))
 
 
-def local_service(config: PipelineConfig, directory: Path) -> RecognitionService:
-    """A service whose galleries lie in ``directory``."""
+def local_services(
+    config: PipelineConfig, directory: Path
+) -> tuple[RecognitionService, GalleryService]:
+    """Services whose galleries lie in ``directory``."""
     pipeline = open_pipeline(config, directory / "cache")
     index = LocalIndex(GalleryStore(f"sqlite:///{directory / 'galleries.db'}"))
-    return RecognitionService(
+    recognition = RecognitionService(
         LocalDetector(pipeline.detector), LocalExtractor(pipeline.extractor), index, config
     )
+    return recognition, GalleryService(index)

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = {"cpu": ["cpu"], "dev": ["cpu", "dev", "postgres"]}
+EXTRAS = {"cpu": ["cpu"], "dev": ["cpu", "dev"]}
 """Lock to the extras it holds."""
 
 

@@ -13,18 +13,25 @@ from serve_app.api import schemas
 from serve_app.api.body import BodyReader
 from serve_app.api.documentation import DESCRIPTION, add_body_schemas, documented
 from serve_app.api.exchange import Exchange, answer_http_error, new_log_id
+from serve_app.api.galleries import GalleryOperations
+from serve_app.api.gallery_routes import add_gallery_routes
+from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
 from serve_app.api.operations import Operations
 from serve_app.api.visualise import Visualiser
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import RecognitionService
+from serve_app.service import GalleryService, RecognitionService
 
 
 def create_app(
-    service: RecognitionService, fetcher: Fetcher, config: PipelineConfig, limits: Limits
+    service: RecognitionService,
+    galleries: GalleryService,
+    fetcher: Fetcher,
+    config: PipelineConfig,
+    limits: Limits,
 ) -> FastAPI:
-    """The HTTP API over ``service``. Needs neither Ray nor a running loop; closes ``fetcher`` when
-    it shuts down."""
+    """The HTTP API over the two services. Needs neither Ray nor a running loop; closes ``fetcher``
+    when it shuts down."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,26 +51,30 @@ def create_app(
     exchange = Exchange(limits.request_timeout_s)
 
     @app.post(
-        "/face-recognition-index-build", **documented(schemas.BuildRequest, schemas.BuildResult)
+        "/face-recognition-index-build",
+        **documented(schemas.BuildRequest, schemas.BuildResult, change=True),
     )
     async def build_index(request: Request) -> Response:
         """Build a gallery of images and labels."""
-        return await exchange.answer(request, schemas.BuildRequest, operations.build)
+        return await exchange.answer(request, schemas.BuildRequest, once(request, operations.build))
 
     @app.post(
-        "/face-recognition-index-add", **documented(schemas.AddRequest, schemas.GalleryResult)
+        "/face-recognition-index-add",
+        **documented(schemas.AddRequest, schemas.GalleryResult, change=True),
     )
     async def add_images_to_index(request: Request) -> Response:
         """Enrol images in a gallery."""
-        return await exchange.answer(request, schemas.AddRequest, operations.add)
+        return await exchange.answer(request, schemas.AddRequest, once(request, operations.add))
 
     @app.post(
         "/face-recognition-index-remove",
-        **documented(schemas.RemoveRequest, schemas.GalleryResult),
+        **documented(schemas.RemoveRequest, schemas.GalleryResult, change=True),
     )
     async def remove_images_from_index(request: Request) -> Response:
         """Remove templates from a gallery by their ids."""
-        return await exchange.answer(request, schemas.RemoveRequest, operations.remove)
+        return await exchange.answer(
+            request, schemas.RemoveRequest, once(request, operations.remove)
+        )
 
     @app.post("/face-recognition-infer", **documented(schemas.InferRequest, schemas.InferResult))
     async def infer(request: Request) -> Response:
@@ -77,6 +88,7 @@ def create_app(
         health = schemas.Health(log_id=new_log_id())
         return Response(health.model_dump_json(by_alias=True), media_type="application/json")
 
+    add_gallery_routes(app, GalleryOperations(galleries), exchange)
     bodies = (
         schemas.BuildRequest,
         schemas.AddRequest,

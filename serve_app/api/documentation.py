@@ -1,7 +1,7 @@
 """What ``/openapi.json`` and ``/docs`` say of the routes.
 
-Routes parse their bodies from the raw bytes, so FastAPI can't see the schemas: they are declared
-here. Swagger UI comes from an installed package, so closed networks see it too.
+Routes parse their bodies and addresses themselves, so FastAPI can't see the schemas: they are
+declared here. Swagger UI comes from an installed package, so closed networks see it too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serve_app.api import schemas
+from serve_app.api.idempotency import HEADER, MAX_LENGTH
 
 DESCRIPTION = """Build galleries of faces, add and remove, and recognise who is in a picture.
 
@@ -26,7 +27,8 @@ FAILURES = {
     408: "The body did not arrive in time",
     409: "The gallery exists already, or holds embeddings of another model",
     413: "A body, an image or a list is over its limit",
-    422: "An invalid field, an image that can't be decoded, or pairs that can't be enrolled",
+    422: "An invalid field, an image that can't be decoded, pairs that can't be enrolled, or an "
+    "Idempotency-Key that was used for another request",
     429: "Over capacity: try again after Retry-After seconds",
     500: "Unexpected failure",
     503: "A stage is unavailable",
@@ -36,22 +38,66 @@ FAILURES = {
 _REFERENCE = "#/components/schemas/{model}"
 
 
-def documented(request: type[BaseModel], result: type[BaseModel]) -> dict[str, Any]:
-    """Arguments of a route that takes a body of ``request`` and answers ``result``."""
+NAMES_A_CHANGE = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Names this change: sent again with the same key and the same body, it is made "
+    "once and answered the same (of idMap, what has been removed since is left out)",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$"},
+}
+
+
+def documented(
+    request: type[BaseModel], result: type[BaseModel], *, change: bool = False
+) -> dict[str, Any]:
+    """Arguments of a route that takes a body of ``request`` and answers ``result``. ``change``: it
+    may be named by an idempotency key."""
     reference = {"$ref": _REFERENCE.format(model=request.__name__)}
+    body = {"required": True, "content": {"application/json": {"schema": reference}}}
+    parameters = {"parameters": [NAMES_A_CHANGE]} if change else {}
+    return {**_replies(result), "openapi_extra": {"requestBody": body, **parameters}}
+
+
+def documented_address(
+    result: type[BaseModel],
+    *,
+    path: type[BaseModel] | None = None,
+    query: type[BaseModel] | None = None,
+    change: bool = False,
+) -> dict[str, Any]:
+    """As ``documented``, of a route that is asked by its ``path`` and ``query``."""
+    parameters = [*_parameters(path, "path"), *_parameters(query, "query")]
+    if change:
+        parameters.append(NAMES_A_CHANGE)
+    return {**_replies(result), "openapi_extra": {"parameters": parameters}}
+
+
+def _replies(result: type[BaseModel]) -> dict[str, Any]:
     return {
         "response_model": schemas.Success[result],  # type: ignore[valid-type]
         "responses": {
             status: {"model": schemas.Failure, "description": text}
             for status, text in FAILURES.items()
         },
-        "openapi_extra": {
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": reference}},
-            }
-        },
     }
+
+
+def _parameters(values: type[BaseModel] | None, place: str) -> list[dict[str, Any]]:
+    if values is None:
+        return []
+    schema = values.model_json_schema()
+    required = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": place,
+            "required": name in required,
+            "description": field.pop("description", ""),
+            "schema": field,
+        }
+        for name, field in schema["properties"].items()
+    ]
 
 
 def add_body_schemas(app: FastAPI, requests: Sequence[type[BaseModel]]) -> None:

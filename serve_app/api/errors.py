@@ -28,6 +28,7 @@ STATUS: dict[str, int] = {
     "gallery_not_found": 404,
     "gallery_exists": 409,
     "gallery_mismatch": 409,
+    "operation_reused": 422,
     "overloaded": 429,
     "unavailable": 503,
     "deadline_exceeded": 504,
@@ -70,7 +71,27 @@ def envelope_response(
 
 def invalid_field(kind: str, field: str, message: str) -> InvalidRequestError:
     """One problem of one field of the body, in the form of all validation messages."""
-    return _invalid([{"type": kind, "loc": f"body.{field}" if field else "body", "msg": message}])
+    return invalid_value(kind, f"body.{field}" if field else "body", message)
+
+
+def invalid_value(kind: str, place: str, message: str) -> InvalidRequestError:
+    """One problem outside the body: ``place`` is like ``query.limit``."""
+    return _invalid([{"type": kind, "loc": place, "msg": message}])
+
+
+def invalid_values(error: ValidationError, place: str) -> InvalidRequestError:
+    """What is wrong with the values of ``place``: ``path`` or ``query``."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return _invalid(
+        [
+            {
+                "type": problem["type"],
+                "loc": _location(problem["loc"], place),
+                "msg": problem["msg"],
+            }
+            for problem in problems
+        ]
+    )
 
 
 def invalid_body(error: ValidationError, body: bytes) -> FaceServeError:
@@ -103,9 +124,9 @@ def _told(problem: Any, body: bytes) -> dict[str, str]:
     return {"type": kind, "loc": loc, "msg": message}
 
 
-def _location(parts: tuple[int | str, ...]) -> str:
+def _location(parts: tuple[int | str, ...], place: str = "body") -> str:
     """``body.imageLabelPairs[0].label``. Parts are names of our schemas and positions only."""
-    return "body" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts)
+    return place + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts)
 
 
 def _offset(message: str, body: bytes) -> int:

@@ -16,6 +16,7 @@ from uuid import uuid4
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from serve_app.api import schemas
 from serve_app.api.errors import (
@@ -54,14 +55,27 @@ class Exchange:
         except FaceServeError as error:
             return failure_response(error, log_id_of(body) or new_log_id())
         log_id = usable_log_id(parsed.log_id) or new_log_id()
+        return await self._finish(log_id, lambda: operation(parsed), 200)
+
+    async def answer_address(
+        self, request: Request, work: Callable[[], Awaitable[Result]], status: int = 200
+    ) -> Response:
+        """The reply to a request that says all in its address. ``status``: of a success. A body is
+        not needed; its log id is echoed all the same."""
+        log_id = log_id_of(await request.body()) or new_log_id()
+        return await self._finish(log_id, work, status)
+
+    async def _finish(
+        self, log_id: str, work: Callable[[], Awaitable[Result]], status: int
+    ) -> Response:
         try:
-            result = await self._within_deadline(operation(parsed))
+            result = await self._within_deadline(work())
         except FaceServeError as error:
             return failure_response(error, log_id)
         except Exception as error:
             log_failure(log_id, error)
             return failure_response(FaceServeError(), log_id)
-        return success_response(result, log_id)
+        return success_response(result, log_id, status)
 
     async def _within_deadline(self, work: Awaitable[Result]) -> Result:
         try:
@@ -72,14 +86,15 @@ class Exchange:
                 raise
             raise DeadlineExceededError(
                 f"not done within {self._timeout_s:g} s. If this was a change of a gallery, it may "
-                "have been made all the same: look before sending it again"
+                "have been made all the same: send it again with the same Idempotency-Key, or look "
+                "first"
             ) from None
 
 
-def success_response(result: Result, log_id: str) -> Response:
+def success_response(result: Result, log_id: str, status: int = 200) -> Response:
     envelope = schemas.Success[Result](log_id=log_id, result=result)
     content = envelope.model_dump_json(by_alias=True, exclude_none=True)
-    return Response(content, media_type="application/json")
+    return Response(content, status_code=status, media_type="application/json")
 
 
 def parse(schema: type[Parsed], body: bytes, content_type: str) -> Parsed:
@@ -101,7 +116,17 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     log_id = log_id_of(await request.body()) or new_log_id()
     headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
     return envelope_response(error.status_code, str(error.detail), log_id, headers)
+
+
+def _allowed(request: Request) -> str:
+    """Methods of the request's address: Starlette tells those of the first route that has it."""
+    routes = [
+        route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
+    ]
+    return ", ".join(sorted({method for route in routes for method in route.methods}))
 
 
 def new_log_id() -> str:

@@ -5,7 +5,7 @@ Knows the service and the schemas; must not know FastAPI, envelopes or status co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from serve_app.api import schemas
 from serve_app.api.errors import invalid_field
@@ -14,7 +14,7 @@ from serve_app.api.visualise import Visualiser
 from serve_app.config import Limits, PipelineConfig
 from serve_app.errors import TooLargeError
 from serve_app.service import Enrolment, Pair, RecognitionService
-from serve_app.types import Receipt
+from serve_app.types import Operation, Receipt
 
 
 class Operations:
@@ -32,14 +32,17 @@ class Operations:
         self._config = config
         self._limits = limits
 
-    async def build(self, request: schemas.BuildRequest) -> schemas.BuildResult:
+    async def build(
+        self, request: schemas.BuildRequest, operation: Operation | None
+    ) -> schemas.BuildResult:
         enrolment = await self._service.build(
-            await self._pairs(request.image_label_pairs),
+            self._pairs(request.image_label_pairs),
             request.index_key,
             index_type=request.index_type,
             metric=request.metric_type,
             skip=request.on_error == "skip",
             with_labels=request.return_id_map,
+            operation=operation,
         )
         return schemas.BuildResult(
             index_key=enrolment.key,
@@ -48,35 +51,44 @@ class Operations:
             rejected=_rejected(request, enrolment),
         )
 
-    async def add(self, request: schemas.AddRequest) -> schemas.GalleryResult:
+    async def add(
+        self, request: schemas.AddRequest, operation: Operation | None
+    ) -> schemas.GalleryResult:
         self._require_gallery(request)
         enrolment = await self._service.add(
-            await self._pairs(request.image_label_pairs),
+            self._pairs(request.image_label_pairs),
             request.index_key,
             skip=request.on_error == "skip",
             with_labels=request.return_id_map,
+            operation=operation,
         )
         return _gallery_result(enrolment.receipt, _rejected(request, enrolment))
 
-    async def remove(self, request: schemas.RemoveRequest) -> schemas.GalleryResult:
+    async def remove(
+        self, request: schemas.RemoveRequest, operation: Operation | None
+    ) -> schemas.GalleryResult:
         self._require_gallery(request)
         receipt = await self._service.remove(
-            request.ids, request.index_key, with_labels=request.return_id_map
+            request.ids,
+            request.index_key,
+            with_labels=request.return_id_map,
+            operation=operation,
         )
         return _gallery_result(receipt, None)
 
     async def infer(self, request: schemas.InferRequest) -> schemas.InferResult:
         image = await self._images.read(request.image)
-        recognitions = await self._service.identify(
+        found = await self._service.identify(
             image,
             request.index_key,
             request.det_threshold,
             request.rec_threshold,
             request.topk,
+            request.consistency,
         )
         picture = None
         if request.visualize is not False:
-            picture = await self._visualiser.picture(image, recognitions)
+            picture = await self._visualiser.picture(image, found.faces)
         faces = [
             schemas.RecognisedFace(
                 bbox=list(recognition.box),
@@ -86,9 +98,9 @@ class Operations:
                 ],
                 score=recognition.score,
             )
-            for recognition in recognitions
+            for recognition in found.faces
         ]
-        return schemas.InferResult(faces=faces, image=picture)
+        return schemas.InferResult(faces=faces, image=picture, stale=True if found.stale else None)
 
     def _require_gallery(self, request: schemas.AddRequest | schemas.RemoveRequest) -> None:
         """On add and remove a gallery that is neither named nor configured is an invalid field."""
@@ -98,14 +110,21 @@ class Operations:
             raise invalid_field("string_type", "indexKey", "Input should be a valid string")
         raise invalid_field("missing", "indexKey", "Field required")
 
-    async def _pairs(self, pairs: Sequence[schemas.ImageLabelPair]) -> list[Pair]:
+    def _pairs(
+        self, pairs: Sequence[schemas.ImageLabelPair]
+    ) -> Callable[[], Awaitable[list[Pair]]]:
+        """What reads the pairs' images, once the service wants them."""
         if len(pairs) > self._limits.pairs:
             raise TooLargeError(
                 f"imageLabelPairs has {len(pairs)} pairs, over the limit of {self._limits.pairs}: "
                 "send them in several requests"
             )
-        images = await self._images.read_all([pair.image for pair in pairs])
-        return [(image, pair.label) for image, pair in zip(images, pairs, strict=True)]
+
+        async def read() -> list[Pair]:
+            images = await self._images.read_all([pair.image for pair in pairs])
+            return [(image, pair.label) for image, pair in zip(images, pairs, strict=True)]
+
+        return read
 
 
 def _gallery_result(

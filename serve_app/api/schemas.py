@@ -1,7 +1,7 @@
 """The wire's words: bodies of requests and replies, as CONTRACT 1 writes them.
 
-The only place with camelCase names. Types are lax as PaddleX's are: ``"99"``, ``1.0`` and ``true``
-are integers. Unknown fields are ignored.
+With ``gallery_schemas`` the only place with camelCase names. Types are lax as PaddleX's are:
+``"99"``, ``1.0`` and ``true`` are integers. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pydantic_core import PydanticCustomError
 
 from serve_app import policy
 from serve_app.errors import InvalidRequestError
-from serve_app.types import IndexType, Metric
+from serve_app.types import Consistency, IndexType, Metric
 
 MAX_TOP_K = 1000
 MAX_LABEL_LENGTH = 1000
+MAX_INDEX_TYPE_LENGTH = 256
 MAX_PAIRS = 10_000
 MAX_IDS = 100_000
 """Longer lists are not read to their end. ``limits.pairs`` of the Serve file may be lower."""
@@ -49,12 +50,29 @@ def _checked_label(label: str) -> str:
     return label
 
 
+def _checked_index_type(index_type: str) -> str:
+    if not index_type.isprintable():
+        raise PydanticCustomError("index_type", "an index type has printable characters only")
+    return index_type
+
+
 Key = Annotated[
     str,
     AfterValidator(_checked_key),
     Field(description="Key of a gallery. " + policy.KEY_RULE[0].upper() + policy.KEY_RULE[1:]),
 ]
 Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH), AfterValidator(_checked_label)]
+AnyIndexType = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_INDEX_TYPE_LENGTH,
+        description="Flat, IVF or HNSW32, or any string of FAISS's index_factory, like "
+        "IVF4096,SQ8; one that can't work is refused with the reason",
+        examples=[*IndexType, "IVF4096,SQ8"],
+    ),
+    AfterValidator(_checked_index_type),
+]
 ImageSource = Annotated[
     str,
     Field(
@@ -83,7 +101,7 @@ class _Enrolling(Request):
 
 class BuildRequest(_Enrolling):
     index_key: Key | None = Field(None, description="Chosen key; left out, the service makes one")
-    index_type: IndexType = IndexType.FLAT
+    index_type: AnyIndexType = IndexType.FLAT.value
     metric_type: Metric = Metric.IP
 
 
@@ -105,6 +123,11 @@ class InferRequest(Request):
     hamming_radius: float | None = Field(None, description="Accepted and not used")
     topk: Annotated[int, Field(ge=0, le=MAX_TOP_K)] | None = None
     visualize: bool | None = Field(None, description="false leaves image out; default true")
+    consistency: Consistency = Field(
+        Consistency.STRONG,
+        description="strong: sees every change that was answered before, or fails with 503; "
+        "eventual: answers from memory where the gallery store is down, and says so",
+    )
 
 
 class RejectedPair(Outgoing):
@@ -136,10 +159,12 @@ class RecognisedFace(Outgoing):
 
 
 class InferResult(Outgoing):
-    """``image``: base64 of a JPEG with the faces drawn; absent if ``visualize`` is false."""
+    """``image``: base64 of a JPEG with the faces drawn; absent if ``visualize`` is false.
+    ``stale``: changes of the gallery may be missing; with ``consistency: eventual`` only."""
 
     faces: list[RecognisedFace]
     image: str | None = None
+    stale: Literal[True] | None = None
 
 
 Result = TypeVar("Result", bound=Outgoing)

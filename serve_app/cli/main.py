@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from serve_app.cli import db, gallery
+from serve_app.cli.backup import backup, restore
 from serve_app.cli.demo import demo
 from serve_app.cli.evaluate import evaluate
 from serve_app.cli.serve import serve
@@ -21,6 +23,10 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(evaluate)
+app.command()(backup)
+app.command()(restore)
+app.add_typer(gallery.app, name="gallery")
+app.add_typer(db.app, name="db")
 
 
 def main() -> None:

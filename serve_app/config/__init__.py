@@ -12,11 +12,16 @@ from serve_app.config.pipeline_file import load_pipeline, parse_pipeline
 from serve_app.config.service import (
     BatchSettings,
     FetchConfig,
+    IndexConfig,
     IngressBatching,
     Limits,
     ServiceArgs,
+    SnapshotConfig,
+    database_url,
     default_cache_dir,
+    index_names,
     parse_service_args,
+    snapshots_url,
 )
 from serve_app.config.strict import validate
 
@@ -26,14 +31,19 @@ __all__ = [
     "DetectSizeConfig",
     "EnrolConfig",
     "FetchConfig",
+    "IndexConfig",
     "IngressBatching",
     "Limits",
     "ModelConfig",
     "PipelineConfig",
     "ServiceArgs",
+    "SnapshotConfig",
+    "database_url",
     "default_cache_dir",
+    "index_names",
     "load_pipeline",
     "parse_pipeline",
     "parse_service_args",
+    "snapshots_url",
     "validate",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from pydantic import Field, field_validator
 
@@ -55,13 +56,56 @@ class FetchConfig(StrictModel):
     timeout_s: float = Field(10.0, gt=0)
 
 
+class SnapshotConfig(StrictModel):
+    """``url``: a directory or an object store of fsspec (``s3://bucket/prefix``), of this database
+    only; left out, a directory in ``data_dir``. ``keep``: snapshots of a gallery.
+    ``erase_within_s``: seconds after a removal until no snapshot holds what was removed."""
+
+    url: str | None = Field(None, repr=False)  # it may hold credentials
+    keep: int = Field(2, ge=1, le=100)
+    erase_within_s: float = Field(86_400, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is None or "://" in value:
+            return value
+        return str(Path(value).expanduser().absolute())
+
+
+class IndexConfig(StrictModel):
+    """How galleries are searched and kept.
+
+    ``exact_until``: up to so many templates a gallery is searched exactly, whatever its type.
+    ``growth``, ``dead``: shares of a built index that may be newer, or removed, before it is built
+    anew beside. ``threads``: cores of a search; ``build_threads``: of a build. ``device``: where
+    FAISS computes, ``cpu``, ``gpu`` or ``gpu:N``. ``idempotency_s``: how long answers are kept for
+    requests that are sent again. ``upkeep_s``: seconds between two looks at what is to be done.
+    """
+
+    exact_until: int = Field(20_000, ge=1)
+    growth: float = Field(0.25, gt=0)
+    dead: float = Field(0.2, gt=0)
+    threads: int = Field(1, ge=1, le=256)
+    build_threads: int = Field(1, ge=1, le=256)
+    device: str = "cpu"
+    idempotency_s: float = Field(86_400, gt=0)
+    upkeep_s: float = Field(5, gt=0)
+
+
 class ServiceArgs(StrictModel):
     """``pipeline`` is ``face_recognition`` (the embedded default) or the path of a pipeline file;
-    ``data_dir`` holds the galleries; ``cache_dir`` the converted models."""
+    ``data_dir`` holds the galleries unless ``database_url`` names another SQLite file or a
+    PostgreSQL database; ``cache_dir`` the converted models. ``shards``: parts of every gallery,
+    each searched by a deployment of its own."""
 
     pipeline: str = "face_recognition"
     data_dir: Path = Path("data")
     cache_dir: Path | None = None
+    database_url: str | None = Field(None, repr=False)  # it may hold a password
+    shards: int = Field(1, ge=1, le=64)
+    index: IndexConfig = IndexConfig()
+    snapshots: SnapshotConfig = SnapshotConfig()
     fetch: FetchConfig = FetchConfig()
     limits: Limits = Limits()
 
@@ -71,10 +115,35 @@ class ServiceArgs(StrictModel):
         # A replica's working directory need not be the one the file was written for.
         return None if value is None else value.expanduser().absolute()
 
+    @field_validator("database_url")
+    @classmethod
+    def _absolute_file(cls, value: str | None) -> str | None:
+        prefix = "sqlite:///"
+        if value is None or not value.startswith(prefix) or value.startswith(prefix + "/"):
+            return value
+        return prefix + quote(str(Path(unquote(value.removeprefix(prefix))).absolute()))
+
 
 def parse_service_args(args: Mapping[str, Any]) -> ServiceArgs:
     """Raises ConfigError naming each bad key and the nearest known one."""
     return validate(ServiceArgs, args, "args")
+
+
+def database_url(service: ServiceArgs, environ: Mapping[str, str]) -> str:
+    """Where the galleries are: FACE_SERVE_DATABASE_URL, else ``database_url`` of the Serve file,
+    else a SQLite file in its data directory."""
+    chosen = environ.get("FACE_SERVE_DATABASE_URL") or service.database_url
+    # Characters that mean something in a URL, as a path may have them.
+    return chosen or f"sqlite:///{quote(str(service.data_dir / 'galleries.db'))}"
+
+
+def index_names(shards: int) -> list[str]:
+    """Names of the Index deployments, one a shard, as the Serve file has them."""
+    return ["Index"] if shards == 1 else [f"Index{number}" for number in range(shards)]
+
+
+def snapshots_url(service: ServiceArgs) -> str:
+    return service.snapshots.url or str(service.data_dir / "snapshots")
 
 
 def default_cache_dir(environ: Mapping[str, str]) -> Path:

@@ -9,14 +9,24 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from serve_app.config import default_cache_dir, load_pipeline, parse_service_args
+from serve_app.config import (
+    SnapshotConfig,
+    database_url,
+    default_cache_dir,
+    index_names,
+    load_pipeline,
+    parse_service_args,
+    snapshots_url,
+)
 from serve_app.deployments.detector import Detector
 from serve_app.deployments.extractor import Extractor
 from serve_app.deployments.index import Index
 from serve_app.deployments.ingress import Ingress
 from serve_app.fetching.addresses import AddressPolicy
-from serve_app.index.engine import sqlite_url
+from serve_app.index.gallery import choose_device
+from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.types import Shard
 
 
 def build_app(args: Mapping[str, Any]) -> Application:
@@ -32,11 +42,20 @@ def build_app(args: Mapping[str, Any]) -> Application:
     service.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Made here and only opened in the replicas: one that lands on another node must not start a
     # second, empty store.
-    database = sqlite_url(service.data_dir / "galleries.db")
-    GalleryStore(database).close()
+    urls = database_url(service, os.environ), snapshots_url(service)
+    GalleryStore(urls[0]).close()
+    SnapshotStorage(urls[1])
+    choose_device(service.index.device)
 
     detector = serve.deployment(Detector, name="Detector").bind(pipeline, service.limits, cache_dir)
     extractor = serve.deployment(Extractor, name="Extractor").bind(pipeline, cache_dir)
-    index = serve.deployment(Index, name="Index").bind(database)
+    shards = [
+        serve.deployment(Index, name=name).bind(
+            urls, Shard(number, service.shards), service.index, service.snapshots
+        )
+        for number, name in enumerate(index_names(service.shards))
+    ]
+    # The Serve file's args without what replicas of the API have no need to know.
+    public = service.model_copy(update={"database_url": None, "snapshots": SnapshotConfig()})
     ingress = serve.deployment(serve.ingress()(Ingress), name="Ingress")
-    return ingress.bind(detector, extractor, index, pipeline, service)
+    return ingress.bind(detector, extractor, shards, pipeline, public)

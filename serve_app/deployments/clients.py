@@ -1,4 +1,4 @@
-"""The three ports over Ray handles: calls are coalesced, remote errors become ours.
+"""The ports of the networks over Ray handles: calls are coalesced, remote errors become ours.
 
 A remote error's text holds a traceback, a pid and an address: none of it leaves this module.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,17 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.batching import Batcher
 from serve_app.config import BatchSettings
 from serve_app.errors import FaceServeError, OverloadedError, UnavailableError
-from serve_app.index.records import SearchRequest
 from serve_app.models.detector import DetectAnswer, DetectItem
 from serve_app.types import (
     Crop,
     Crops,
     Embeddings,
     Face,
-    GalleryInfo,
-    IndexType,
-    Metric,
-    Receipt,
-    SearchResult,
 )
 
 logger = logging.getLogger(__name__)
 
 RETRY = "try again shortly"
-LOOK_FIRST = "the change may have been made all the same: look before sending it again"
 
 
 class StageCaller:
@@ -112,72 +104,3 @@ class RayExtractor:
     async def _send(self, items: list[Crops]) -> list[Embeddings | FaceServeError]:
         answers: list[Embeddings | FaceServeError] = await self._stage.call("extract", items)
         return answers
-
-
-class RayIndex:
-    """Searches are coalesced and tried again; a mutation whose replica died is not, as it may have
-    been committed: the caller learns that the stage was unavailable."""
-
-    def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
-        self._stage = StageCaller("index", handle, timeout_s)
-        self._batcher: Batcher[SearchRequest, SearchResult] = Batcher(
-            self._send, BatchSettings(), cost=lambda request: request.cost, retry=True
-        )
-
-    def configure(self, settings: BatchSettings) -> None:
-        self._batcher.configure(settings)
-
-    async def search(self, key: str, probes: Embeddings, top_k: int) -> SearchResult:
-        return await self._batcher.submit(SearchRequest(key, probes, top_k))
-
-    async def build(
-        self,
-        key: str,
-        index_type: IndexType,
-        metric: Metric,
-        labels: Sequence[str],
-        embeddings: Embeddings,
-        *,
-        with_labels: bool,
-    ) -> Receipt:
-        answer = await self._stage.call(
-            "build",
-            key,
-            index_type,
-            metric,
-            list(labels),
-            embeddings,
-            with_labels,
-            advice=LOOK_FIRST,
-        )
-        receipt: Receipt = _raised(answer)
-        return receipt
-
-    async def add(
-        self, key: str, labels: Sequence[str], embeddings: Embeddings, *, with_labels: bool
-    ) -> Receipt:
-        answer = await self._stage.call(
-            "add", key, list(labels), embeddings, with_labels, advice=LOOK_FIRST
-        )
-        receipt: Receipt = _raised(answer)
-        return receipt
-
-    async def remove(self, key: str, ids: Sequence[int], *, with_labels: bool) -> Receipt:
-        answer = await self._stage.call("remove", key, list(ids), with_labels, advice=LOOK_FIRST)
-        receipt: Receipt = _raised(answer)
-        return receipt
-
-    async def describe(self, key: str) -> GalleryInfo:
-        info: GalleryInfo = _raised(await self._stage.call("describe", key))
-        return info
-
-    async def _send(self, items: list[SearchRequest]) -> list[SearchResult | FaceServeError]:
-        answers: list[SearchResult | FaceServeError] = await self._stage.call("search", items)
-        return answers
-
-
-def _raised(answer: Any) -> Any:
-    """A stage's answer; raises it if it is an error."""
-    if isinstance(answer, FaceServeError):
-        raise answer
-    return answer

@@ -14,11 +14,13 @@ from pathlib import Path
 
 # One bind line each, right below these headings.
 SECTIONS = ("frontend prometheus", "listen stats")
+LOG_FORMAT = 'log-format "%HM %ST %Ta ms %ts"'
 HEADER_TIMEOUT = "timeout http-request 10s"
 
 
 def harden(config: str) -> str:
-    """The configuration with both side listeners on 127.0.0.1 and a limit on slow headers.
+    """The configuration with both side listeners on 127.0.0.1, a limit on slow headers, and logs
+    that tell neither what was asked for nor by whom.
 
     Raises ValueError if Ray's template no longer looks as expected: better no proxy than an open
     one.
@@ -35,6 +37,10 @@ def harden(config: str) -> str:
         )
         if not count:
             raise ValueError("no 'defaults' section in http mode")
+    # Ray's format holds the whole path, and paths hold labels and gallery keys.
+    config, count = re.subn(r"^(\s*)option httplog$", rf"\1{LOG_FORMAT}", config, flags=re.M)
+    if not count and LOG_FORMAT not in config:
+        raise ValueError("no 'option httplog'")
     return config
 
 

@@ -10,76 +10,128 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from serve_app.deployments.replica import BatchedWorker, answered
-from serve_app.errors import FaceServeError, GalleryNotFoundError
+from serve_app.config import BatchSettings, IndexConfig, SnapshotConfig
+from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered
+from serve_app.errors import FaceServeError
+from serve_app.index.batch import Answer
 from serve_app.index.cache import GalleryCache
+from serve_app.index.gallery import check_index_type, choose_device
+from serve_app.index.keeper import Housekeeping, Keeper
+from serve_app.index.loading import Loader
+from serve_app.index.mutations import Create, Mutation
 from serve_app.index.records import SearchRequest
+from serve_app.index.rules import UpkeepRules
+from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
-from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Receipt, SearchResult
+from serve_app.types import (
+    GalleryEntry,
+    GalleryInfo,
+    Operation,
+    Receipt,
+    Shard,
+    TemplateEntry,
+)
 
-WRITERS = 4
 READERS = 2
+CHECKERS = 1
 Result = TypeVar("Result")
+
+GROUP_COMMIT = BatchSettings(slots=1, max_cost=2000, max_queue_cost=100_000)
+"""Mutations of one transaction, counted in templates: it holds the gallery's lock."""
 
 
 class Index:
-    def __init__(self, database: str) -> None:
+    def __init__(
+        self, urls: tuple[str, str], shard: Shard, index: IndexConfig, snapshots: SnapshotConfig
+    ) -> None:
+        database, snapshots_url = urls
+        device = choose_device(index.device)
         self._store = GalleryStore(database, create=False)
-        # One core a replica: FAISS's own threads would spin on those of the other stages.
-        cache = GalleryCache(self._store, threads=1)
-        self._searches: BatchedWorker[SearchRequest, SearchResult] = BatchedWorker(
+        storage = SnapshotStorage(snapshots_url)
+        loader = Loader(self._store, shard, storage, device)
+        # Few cores a replica: FAISS's own threads would spin on those of the other stages.
+        cache = GalleryCache(self._store, shard, loader, threads=index.threads)
+        self._keeper = Keeper(
+            self._store,
+            storage,
+            urls,
+            shard,
+            UpkeepRules(
+                index.exact_until,
+                index.growth,
+                index.dead,
+                snapshots.erase_within_s,
+                snapshots.keep,
+            ),
+            Housekeeping(interval_s=index.upkeep_s, answers_s=index.idempotency_s),
+            threads=index.build_threads,
+            tidy=cache.tidy,
+        )
+        self._keeper.start()
+        self._searches: BatchedWorker[SearchRequest, Answer] = BatchedWorker(
             cache.search, cost=lambda request: request.cost
         )
-        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="store-write")
+        # Group commit: what comes while a gallery's transaction runs shares the next one. SQLite
+        # has one writer, so there all galleries do.
+        self._changes: LanedWorker[Mutation, Receipt] = LanedWorker(
+            self._store.apply, GROUP_COMMIT, lane=self._lane, cost=_cost
+        )
         # Apart from the writers: these may wait for the database's lock.
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._checkers = ThreadPoolExecutor(CHECKERS, thread_name_prefix="check")
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._searches.configure(user_config)
 
-    async def search(
-        self, requests: Sequence[SearchRequest]
-    ) -> list[SearchResult | FaceServeError]:
+    async def search(self, requests: Sequence[SearchRequest]) -> list[Answer | FaceServeError]:
         return await self._searches.answer(requests)
 
-    async def build(
-        self,
-        key: str,
-        index_type: IndexType,
-        metric: Metric,
-        labels: Sequence[str],
-        embeddings: Embeddings,
-        with_labels: bool,
-    ) -> Receipt | FaceServeError:
-        return await self._in_store(
-            lambda: self._store.create(
-                key, index_type, metric, labels, embeddings, with_labels=with_labels
+    async def change(self, mutation: Mutation) -> Receipt | FaceServeError:
+        """Make ``mutation`` happen, once, however often it is sent."""
+        if isinstance(mutation, Create):
+            vectors = mutation.embeddings.vectors
+            refusal = await self._in(
+                self._checkers,
+                lambda: check_index_type(mutation.index_type, vectors.shape[1], mutation.metric),
             )
+            if isinstance(refusal, FaceServeError):
+                return refusal
+        return await answered(self._changes.submit(mutation))
+
+    async def answer_to(
+        self, operation: Operation, with_labels: bool
+    ) -> Receipt | FaceServeError | None:
+        return await self._in(
+            self._readers, lambda: self._store.answered(operation, with_labels=with_labels)
         )
 
-    async def add(
-        self, key: str, labels: Sequence[str], embeddings: Embeddings, with_labels: bool
-    ) -> Receipt | FaceServeError:
-        return await self._in_store(
-            lambda: self._store.add(key, labels, embeddings, with_labels=with_labels)
+    async def describe(self, keys: Sequence[str]) -> dict[str, GalleryInfo] | FaceServeError:
+        return await self._in(self._readers, lambda: self._store.describe(keys))
+
+    async def galleries(self, after: str, limit: int) -> list[GalleryEntry] | FaceServeError:
+        return await self._in(self._readers, lambda: self._store.galleries(after, limit))
+
+    async def entry(self, key: str) -> GalleryEntry | FaceServeError:
+        return await self._in(self._readers, lambda: self._store.entry(key))
+
+    async def templates(
+        self, key: str, label: str | None, after: int, limit: int
+    ) -> list[TemplateEntry] | FaceServeError:
+        return await self._in(
+            self._readers,
+            lambda: self._store.templates(self._store.entry(key).info, label, after, limit),
         )
 
-    async def remove(
-        self, key: str, ids: Sequence[int], with_labels: bool
-    ) -> Receipt | FaceServeError:
-        return await self._in_store(lambda: self._store.remove(key, ids, with_labels=with_labels))
+    def _lane(self, mutation: Mutation) -> str:
+        return "" if self._store.one_writer else mutation.key
 
-    async def describe(self, key: str) -> GalleryInfo | FaceServeError:
-        return await self._in_store(lambda: self._described(key), self._readers)
-
-    def _described(self, key: str) -> GalleryInfo:
-        found = self._store.describe([key])
-        if key not in found:
-            raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
-        return found[key]
-
-    async def _in_store(
-        self, work: Callable[[], Result], threads: ThreadPoolExecutor | None = None
+    async def _in(
+        self, threads: ThreadPoolExecutor, work: Callable[[], Result]
     ) -> Result | FaceServeError:
-        loop = asyncio.get_running_loop()
-        return await answered(loop.run_in_executor(threads or self._writers, work))
+        return await answered(asyncio.get_running_loop().run_in_executor(threads, work))
+
+
+def _cost(mutation: Mutation) -> int:
+    """In templates, at least one."""
+    labels = getattr(mutation, "labels", ())
+    return max(1, len(labels), len(getattr(mutation, "ids", ())))

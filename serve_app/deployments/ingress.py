@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,9 +10,10 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import create_app
 from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, validate
-from serve_app.deployments.clients import RayDetector, RayExtractor, RayIndex
+from serve_app.deployments.clients import RayDetector, RayExtractor
+from serve_app.deployments.index_client import RayIndex
 from serve_app.fetching import Fetcher
-from serve_app.service import RecognitionService
+from serve_app.service import GalleryService, RecognitionService
 
 
 class Ingress:
@@ -20,14 +21,14 @@ class Ingress:
         self,
         detector: DeploymentHandle,
         extractor: DeploymentHandle,
-        index: DeploymentHandle,
+        shards: Sequence[DeploymentHandle],
         pipeline: PipelineConfig,
         args: ServiceArgs,
     ) -> None:
         timeout_s = args.limits.request_timeout_s
         self._detector = RayDetector(detector, timeout_s)
         self._extractor = RayExtractor(extractor, timeout_s)
-        self._index = RayIndex(index, timeout_s)
+        self._index = RayIndex(shards, timeout_s)
         self._pipeline = pipeline
         self._args = args
         self._configure({})
@@ -49,4 +50,6 @@ class Ingress:
             max_bytes=self._args.limits.image_bytes,
             timeout_s=self._args.fetch.timeout_s,
         )
-        return create_app(service, fetcher, self._pipeline, self._args.limits)
+        return create_app(
+            service, GalleryService(self._index), fetcher, self._pipeline, self._args.limits
+        )

@@ -14,6 +14,7 @@ from ray.serve.schema import ServeDeploySchema
 from serve_app.config import (
     BatchSettings,
     IngressBatching,
+    index_names,
     load_pipeline,
     parse_service_args,
     validate,
@@ -82,6 +83,10 @@ def _check_application(application: dict[str, Any], data_dir: Path | None) -> No
     load_pipeline(service.pipeline)
     AddressPolicy(service.fetch.allow)
     args["data_dir"] = str(service.data_dir)
+    if service.database_url is not None:
+        args["database_url"] = service.database_url
+    if service.snapshots.url is not None:
+        args["snapshots"] = {**args["snapshots"], "url": service.snapshots.url}
     if service.pipeline.endswith((".yaml", ".yml")):
         args["pipeline"] = str(Path(service.pipeline).absolute())
     application["args"] = args
@@ -89,7 +94,7 @@ def _check_application(application: dict[str, Any], data_dir: Path | None) -> No
         "Ingress": IngressBatching,
         "Detector": BatchSettings,
         "Extractor": BatchSettings,
-        "Index": BatchSettings,
+        **dict.fromkeys(index_names(service.shards), BatchSettings),
     }
     for deployment in application.get("deployments") or []:
         name = deployment.get("name")

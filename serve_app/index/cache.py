@@ -2,7 +2,8 @@
 
 Before a batch of searches the store is asked once where the galleries stand, and what this replica
 lacks is applied. So a search that starts after an acknowledged mutation sees it, on every replica:
-none of them is special, and any may be killed.
+none of them is special, and any may be killed. What takes long (reading a large gallery, swapping
+to a new index) happens in threads beside, and only searches of that gallery wait for it.
 """
 
 from __future__ import annotations
@@ -10,167 +11,256 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
-import numpy as np
-
-from serve_app.errors import FaceServeError, GalleryNotFoundError
-from serve_app.index.gallery import GalleryIndex, set_faiss_threads
-from serve_app.index.records import SearchRequest, check_fits
+from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableError
+from serve_app.index.batch import Answer, Group, grouped, search_group
+from serve_app.index.gallery import set_faiss_threads
+from serve_app.index.loading import Loaded, Loader
+from serve_app.index.records import Moment, Passed, SearchRequest
 from serve_app.index.store import GalleryStore
-from serve_app.types import Embeddings, GalleryInfo, SearchResult
+from serve_app.types import Consistency, GalleryInfo, Shard
 
 logger = logging.getLogger(__name__)
 
-PAGE = 10_000
-REBUILD_RETRY_S = 60
+UNAVAILABLE = "the gallery store is unavailable; try again shortly"
 
 
-@dataclass(slots=True)
-class _Entry:
-    info: GalleryInfo
-    index: GalleryIndex
-    rebuild: Future[None] | None = None
-    rebuild_after: float = 0.0  # monotonic seconds
+INLINE = 2000
+"""Templates that are read while other galleries' searches wait: a few hundredths of a second."""
+
+SWAP_RETRY_S = 60
+DOWN_S = 1.0
+"""For so long after a failure eventual searches don't wait for the store to fail again."""
 
 
 class GalleryCache:
-    """Searches galleries of ``store``. One search at a time; rebuilding happens beside it.
+    """Searches galleries of ``store``, as far as they are in ``shard``. One search at a time.
 
-    ``threads``: cores that FAISS takes for a search, and as many for a rebuild. A failed rebuild is
-    tried again by a search ``rebuild_retry_s`` seconds later: each reads the whole gallery.
+    ``threads``: cores that FAISS takes for a search. ``loader`` reads galleries into memory.
     """
 
     def __init__(
         self,
         store: GalleryStore,
+        shard: Shard | None = None,
+        loader: Loader | None = None,
         *,
         threads: int = 1,
-        rebuild_retry_s: float = REBUILD_RETRY_S,
+        inline: int = INLINE,
     ) -> None:
         self._store = store
+        self._shard = shard or Shard()
+        self._loader = loader or Loader(store, self._shard, None)
         self._threads = threads
-        self._rebuild_retry_s = rebuild_retry_s
-        self._entries: dict[str, _Entry] = {}
-        self._lock = threading.Lock()
-        self._builder = ThreadPoolExecutor(1, thread_name_prefix="rebuild")
+        self._inline = inline
+        self._entries: dict[str, Loaded] = {}
+        self._loads: dict[str, Future[None]] = {}  # a gallery's searches wait for these
+        self._swaps: dict[str, Future[None]] = {}  # and not for these
+        self._swap_after: dict[str, float] = {}  # monotonic seconds, of those that failed
+        self._lock = threading.RLock()  # a future that is done calls back at once
+        self._beside = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._down_until = 0.0
 
     def close(self) -> None:
-        self._builder.shutdown(cancel_futures=True)
+        self._beside.shutdown(cancel_futures=True)
 
-    def search(self, requests: Sequence[SearchRequest]) -> list[SearchResult | FaceServeError]:
-        """One answer a request, in order. A bad request fails alone, with its error as its answer.
+    def search(self, requests: Sequence[SearchRequest]) -> list[Answer | Future[Answer]]:
+        """One answer a request, in order, or its future where the gallery must be read first. A bad
+        request fails alone, with its error as its answer.
 
         Requests for one gallery with one ``top_k`` share a FAISS call.
         """
-        groups: dict[tuple[str, int], list[int]] = {}
-        for position, request in enumerate(requests):
-            groups.setdefault((request.key, request.top_k), []).append(position)
-        answers: dict[int, SearchResult | FaceServeError] = {}
+        answers: dict[int, Answer | Future[Answer]] = {}
         with self._lock:
             set_faiss_threads(self._threads)
-            try:
-                standing = self._store.describe(sorted({request.key for request in requests}))
-            except FaceServeError as error:
-                return [error for _ in requests]
-            for (key, top_k), positions in groups.items():
-                chosen = {position: requests[position].probes for position in positions}
-                try:
-                    entry = self._current(key, standing.get(key))
-                    answers |= _search_group(entry, chosen, top_k)
-                except FaceServeError as error:
-                    answers |= dict.fromkeys(positions, error)
-                except Exception as error:
-                    logger.error("searching a gallery failed: %s", type(error).__name__)
-                    self._entries.pop(key, None)  # changes that were half applied are not served
-                    answers |= dict.fromkeys(positions, FaceServeError())
+            standing, down = self._standing(requests)
+            for group in grouped(requests):
+                answers |= self._answered(group, standing, down)
         return [answers[position] for position in range(len(requests))]
 
-    def wait_for_rebuilds(self) -> None:
-        """Until those under way are done: for tests and orderly ends."""
-        for entry in list(self._entries.values()):
-            if entry.rebuild is not None:
-                entry.rebuild.result()
+    def tidy(self) -> None:
+        """Let go of galleries that are no more. Raises UnavailableError."""
+        keys = list(self._entries)
+        there = self._store.describe(keys, self._shard, patient=False) if keys else {}
+        with self._lock:
+            for key in keys:
+                if key not in there:
+                    self._entries.pop(key, None)
+                    self._swaps.pop(key, None)
+                    self._loads.pop(key, None)
 
-    def _current(self, key: str, standing: GalleryInfo | None) -> _Entry:
-        """The gallery as it stands in the store, at least at ``standing``."""
-        if standing is None:
-            self._entries.pop(key, None)
-            raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
+    def wait_for_swaps(self) -> None:
+        """Until what is under way beside is done: for tests and orderly ends."""
+        for load in list(self._loads.values()):
+            load.result()
+        for swap in list(self._swaps.values()):
+            swap.result()
+
+    def standing_of(self, key: str) -> Moment | None:
+        """Where this replica's copy of a gallery is, for metrics and tests."""
         entry = self._entries.get(key)
-        if entry is None or entry.info.generation != standing.generation:
-            entry = self._entries[key] = self._load(standing, quickly=True)
-        if entry.info.seq < standing.seq and not self._catch_up(entry):
-            entry = self._entries[key] = self._load(standing, quickly=True)
-        under_way = entry.rebuild is not None and not entry.rebuild.done()
-        if entry.index.wants_rebuild and not under_way and time.monotonic() >= entry.rebuild_after:
-            entry.rebuild = self._builder.submit(self._rebuild, key, entry)
-        return entry
+        return None if entry is None else Moment(entry.info.generation, entry.info.seq)
 
-    def _catch_up(self, entry: _Entry) -> bool:
-        changes = self._store.changes(entry.info)
-        if changes is None:
-            return False
-        entry.index.remove(changes.removed)
-        entry.index.add(changes.added.ids, changes.added.labels, changes.added.vectors)
-        entry.info = changes.info
-        return True
-
-    def _load(self, info: GalleryInfo, *, quickly: bool) -> _Entry:
-        """The gallery from the store: pages first, then what happened while they were read."""
-        pages = []
-        after = -1
-        while True:
-            page = self._store.page(info, after, PAGE)
-            if not page.ids:
-                break
-            pages.append(page)
-            after = page.ids[-1]
-        vectors = np.concatenate([page.vectors for page in pages]) if pages else None
-        index = GalleryIndex(
-            info.index_type,
-            info.metric,
-            info.dimension,
-            [number for page in pages for number in page.ids],
-            [label for page in pages for label in page.labels],
-            vectors,
-            quickly=quickly,
-        )
-        entry = _Entry(info, index)
-        if not self._catch_up(entry):
-            raise GalleryNotFoundError(f"gallery {info.key} was replaced; search again")
-        return entry
-
-    def _rebuild(self, key: str, old: _Entry) -> None:
-        """Build beside the served index and swap; the next search applies what came meanwhile."""
+    def _standing(
+        self, requests: Sequence[SearchRequest]
+    ) -> tuple[dict[str, GalleryInfo], FaceServeError | None]:
+        """Where the galleries stand, or the error of the store that doesn't say."""
+        keys = sorted({r.key for r in requests if r.at is None or not self._is_at(r.key, r.at)})
+        if not keys:
+            return {}, None
+        eventual = all(r.consistency is Consistency.EVENTUAL for r in requests)
+        if eventual and time.monotonic() < self._down_until:
+            return {}, UnavailableError(UNAVAILABLE)
         try:
-            set_faiss_threads(self._threads)
-            new = self._load(old.info, quickly=False)
+            return self._store.describe(keys, self._shard, patient=not eventual), None
+        except FaceServeError as error:
+            self._down_until = time.monotonic() + DOWN_S
+            return {}, error
+
+    def _is_at(self, key: str, moment: Moment) -> bool:
+        return self.standing_of(key) == moment
+
+    def _answered(
+        self, group: Group, standing: dict[str, GalleryInfo], down: FaceServeError | None
+    ) -> Mapping[int, Answer | Future[Answer]]:
+        try:
+            if group.at is not None and self._is_at(group.key, group.at):
+                return self._searched(group)
+            if down is not None:
+                if group.consistency is Consistency.STRONG or group.key not in self._entries:
+                    raise down
+                return self._searched(group, stale=True)
+            info = standing.get(group.key)
+            if info is None:
+                self._entries.pop(group.key, None)
+                raise GalleryNotFoundError(f"gallery {group.key} does not exist; build it first")
+            beside = self._bring(info, group.at)
+            return self._searched(group) if beside is None else self._later(group, info, beside)
+        except FaceServeError as error:
+            return dict.fromkeys(group.probes, error)
         except Exception as error:
-            logger.warning("rebuild failed: %s", type(error).__name__)
-            old.rebuild_after = time.monotonic() + self._rebuild_retry_s
+            logger.error("searching a gallery failed: %s", type(error).__name__)
+            self._entries.pop(group.key, None)  # changes that were half applied are not served
+            return dict.fromkeys(group.probes, FaceServeError())
+
+    def _bring(self, info: GalleryInfo, at: Moment | None) -> Future[None] | None:
+        """Bring a gallery to ``info``, or to exactly ``at`` where that can still be told. None if
+        that is done, else the future of its being done beside."""
+        load = self._loads.get(info.key)
+        if load is not None and not load.done():
+            return load
+        entry = self._entries.get(info.key)
+        if entry is None or entry.info.generation != info.generation:
+            if info.size <= self._inline and info.snapshot is None:
+                self._entries[info.key] = self._loader.load(info)
+                return None
+            return self._start(info, self._load)
+        seq = at.seq if at is not None and at.generation == info.generation else info.seq
+        if entry.info.seq < seq:
+            newer = (info.next_id - entry.info.next_id) / self._shard.of
+            if max(newer, seq - entry.info.seq) > self._inline:
+                return self._start(info, self._catch_up)
+            changes = self._store.changes(
+                entry.info, self._shard, up_to=None if at is None else seq
+            )
+            if changes is None:
+                return self._start(info, self._load)
+            entry.apply(changes)
+        self._consider_swap(entry, info)
+        return None
+
+    def _start(self, info: GalleryInfo, work: Callable[[GalleryInfo], None]) -> Future[None]:
+        future = self._loads[info.key] = self._beside.submit(work, info)
+        return future
+
+    def _load(self, info: GalleryInfo) -> None:
+        loaded = self._loader.load(info, _breathe)
+        with self._lock:
+            self._entries[info.key] = loaded
+
+    def _catch_up(self, info: GalleryInfo) -> None:
+        """Many changes: read beside, applied at once."""
+        entry = self._entries.get(info.key)
+        changes = None if entry is None else self._store.changes(entry.info, self._shard)
+        if entry is None or changes is None:
+            self._load(info)
             return
         with self._lock:
-            if self._entries.get(key) is old:
-                self._entries[key] = new
+            if self._entries.get(info.key) is entry:
+                entry.apply(changes)
 
+    def _consider_swap(self, entry: Loaded, info: GalleryInfo) -> None:
+        """Have a newer index loaded beside, or a gallery that is mostly tombstones read anew."""
+        offered = info.snapshot is not None and info.snapshot != entry.offered
+        decayed = not entry.index.sealed_rows and (
+            entry.index.dead_rows > len(entry.index) + self._inline
+        )
+        under_way = info.key in self._swaps and not self._swaps[info.key].done()
+        if (offered or decayed) and not under_way and self._may_swap(info.key):
+            self._swaps[info.key] = self._beside.submit(self._swap, entry, info)
 
-def _search_group(
-    entry: _Entry, probes: dict[int, Embeddings], top_k: int
-) -> dict[int, SearchResult | FaceServeError]:
-    answers: dict[int, SearchResult | FaceServeError] = {}
-    fitting = {}
-    for position, embeddings in probes.items():
+    def _swap(self, entry: Loaded, info: GalleryInfo) -> None:
+        """Load beside the served index and take its place, at least as far as that has come."""
         try:
-            check_fits(entry.info, embeddings)
-            fitting[position] = embeddings.vectors
-        except FaceServeError as error:
-            answers[position] = error
-    if fitting:
-        found = iter(entry.index.search(np.concatenate(list(fitting.values())), top_k))
-        for position, vectors in fitting.items():
-            candidates = [next(found) for _ in vectors]
-            answers[position] = SearchResult(entry.info.metric, candidates)
-    return answers
+            new = self._loader.load(info, _breathe)
+            with self._lock:
+                if self._entries.get(info.key) is not entry:
+                    return
+                entry.offered = info.snapshot
+                if new.info.seq < entry.info.seq:
+                    changes = self._store.changes(new.info, self._shard)
+                    if changes is None:
+                        return
+                    new.apply(changes)
+                self._entries[info.key] = new
+        except Exception as error:
+            logger.warning("loading a newer index failed: %s", type(error).__name__)
+            self._swap_after[info.key] = time.monotonic() + SWAP_RETRY_S
+
+    def _may_swap(self, key: str) -> bool:
+        return time.monotonic() >= self._swap_after.get(key, 0.0)
+
+    def _later(
+        self, group: Group, info: GalleryInfo, beside: Future[None]
+    ) -> dict[int, Future[Answer]]:
+        """Futures that are answered when the gallery has been read, as far as ``info``: what was
+        begun before may end before it."""
+        futures: dict[int, Future[Answer]] = {position: Future() for position in group.probes}
+
+        def answer(done: Future[None]) -> None:
+            answers: Mapping[int, Answer]
+            try:
+                done.result()
+                with self._lock:
+                    set_faiss_threads(self._threads)
+                    again = self._bring(info, group.at)
+                    if again is not None:
+                        again.add_done_callback(answer)
+                        return
+                    answers = self._searched(group)
+            except FaceServeError as error:
+                answers = dict.fromkeys(group.probes, error)
+            except BaseException as error:
+                logger.error("reading a gallery failed: %s", type(error).__name__)
+                answers = dict.fromkeys(group.probes, FaceServeError())
+            for position, future in futures.items():
+                future.set_result(answers[position])
+
+        beside.add_done_callback(answer)
+        return futures
+
+    def _searched(self, group: Group, *, stale: bool = False) -> dict[int, Answer]:
+        entry = self._entries.get(group.key)
+        if entry is None:
+            raise UnavailableError(f"gallery {group.key} was just replaced; search again")
+        now = Moment(entry.info.generation, entry.info.seq)
+        if group.at is not None and group.at != now:
+            return dict.fromkeys(group.probes, Passed(now))
+        return search_group(entry.info, entry.index, group, stale)
+
+
+def _breathe() -> None:
+    """Let the searches' thread have the interpreter."""
+    time.sleep(0.001)

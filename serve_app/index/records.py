@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +11,42 @@ from typing import Any
 import numpy as np
 
 from serve_app.errors import GalleryMismatchError, UnavailableError
-from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Vectors
+from serve_app.types import Consistency, Embeddings, GalleryInfo, Metric, Shard, Vectors
+
+DAMAGED = "the gallery store holds a damaged template: restore a backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One state of a gallery: which build of it, after how many mutations."""
+
+    generation: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """Probes (N, D), N >= 0, to search in one gallery."""
+    """Probes (N, D), N >= 0, to search in one gallery.
+
+    ``at``: answer for exactly this moment, or with ``Passed`` if it is over.
+    """
 
     key: str
     probes: Embeddings
     top_k: int
+    consistency: Consistency = Consistency.STRONG
+    at: Moment | None = None
 
     @property
     def cost(self) -> int:
         return max(1, len(self.probes.vectors))
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The moment that was asked for is over here; ask all shards again, for ``now``."""
+
+    now: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +67,35 @@ class Changes:
     removed: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """A snapshot that the store knows of: the state after ``seq``, ids below ``next_id``, ``size``
+    templates of the shard."""
+
+    name: str
+    generation: str
+    shard: Shard
+    seq: int
+    next_id: int
+    size: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a gallery when its index's upkeep is decided.
+
+    ``wanted_seq``: up to which a fresh index was asked for; ``removed_seq``: of the newest
+    removal; ``removed_at`` (seconds since the epoch): of the oldest that a snapshot may hold.
+    """
+
+    info: GalleryInfo
+    snapshot: SnapshotRow | None
+    wanted_seq: int
+    removed_seq: int
+    removed_at: float
+
+
 def check_fits(info: GalleryInfo, embeddings: Embeddings) -> None:
     """Raises GalleryMismatchError unless ``embeddings`` come from the gallery's own model."""
     if info.model_id != embeddings.model_id:
@@ -57,24 +110,46 @@ def check_fits(info: GalleryInfo, embeddings: Embeddings) -> None:
         )
 
 
+def check_of(number: int, label: str, embedding: bytes) -> int:
+    """CRC-32 of a template as it is stored: a disk that changes bits is found out."""
+    start = number & 0xFFFFFFFF
+    return zlib.crc32(embedding, zlib.crc32(label.encode("utf-8", "surrogatepass"), start))
+
+
+def label_digest(label: str) -> bytes:
+    """What templates of a label are found by, 16 bytes: labels may be too long for an index."""
+    return hashlib.blake2b(label.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 def template_rows(rows: Sequence[Any], dimension: int) -> TemplateRows:
-    """Templates from rows of the table ``template``."""
-    blobs = [row.embedding for row in rows]
+    """Templates from rows (id, label, embedding, crc) of the table ``template``.
+
+    Raises UnavailableError for a damaged row. Rows of the first version have no ``crc``.
+    """
+    ids = [row[0] for row in rows]
+    labels = [row[1] for row in rows]
+    blobs = [row[2] for row in rows]
+    for number, label, blob, crc in rows:
+        if crc is not None and crc != check_of(number, label, blob):
+            raise UnavailableError(DAMAGED)
     if any(len(blob) != 4 * dimension for blob in blobs):  # one short blob would shift the rest
-        raise UnavailableError("the gallery store holds a damaged embedding: restore a backup")
+        raise UnavailableError(DAMAGED)
     joined = np.frombuffer(b"".join(blobs), dtype="<f4")
-    vectors = joined.reshape(len(rows), dimension).astype(np.float32)
-    return TemplateRows([row.id for row in rows], [row.label for row in rows], vectors)
+    vectors = joined.reshape(len(rows), dimension).astype(np.float32, copy=False)
+    return TemplateRows(ids, labels, vectors)
 
 
-def gallery_info(row: Any) -> GalleryInfo:
+def gallery_info(row: Any, snapshot: str | None = None) -> GalleryInfo:
     """The facts in a row of the table ``gallery``."""
     return GalleryInfo(
         key=row.key,
         generation=row.generation,
         seq=row.seq,
-        index_type=IndexType(row.index_type),
+        index_type=row.index_type,
         metric=Metric(row.metric),
         dimension=row.dimension,
         model_id=row.model_id,
+        size=row.size,
+        next_id=row.next_id,
+        snapshot=snapshot,
     )

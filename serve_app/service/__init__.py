@@ -1,19 +1,39 @@
-"""The online driver: identify, build, add and remove over the three ports.
+"""The online driver: identify, build, add and remove over three ports, galleries over a fourth.
 
-``recognition`` is the service; ``enrolment`` makes templates of images and labels; ``embedding``
-makes vectors of crops; ``concurrency`` bounds what one request has under way. Knows ports, types,
+``recognition`` is the service; ``enrolment`` makes templates of images and labels; ``rejections``
+keeps those that were not made; ``embedding`` makes vectors of crops; ``concurrency`` bounds what
+one request has under way; ``galleries`` is the service of listings and upkeep. Knows ports, types,
 errors, policy and the pipeline's configuration; must not know HTTP, Ray, models or FAISS.
 """
 
 from serve_app.service.concurrency import in_flight
-from serve_app.service.enrolment import Pair, Rejection
-from serve_app.service.recognition import Enrolment, Recognition, RecognitionService
+from serve_app.service.enrolment import Pair
+from serve_app.service.galleries import (
+    DEFAULT_PAGE,
+    MAX_PAGE,
+    GalleryPage,
+    GalleryService,
+    TemplatePage,
+)
+from serve_app.service.recognition import (
+    Enrolment,
+    Identification,
+    Recognition,
+    RecognitionService,
+)
+from serve_app.service.rejections import Rejection
 
 __all__ = [
+    "DEFAULT_PAGE",
+    "MAX_PAGE",
     "Enrolment",
+    "GalleryPage",
+    "GalleryService",
+    "Identification",
     "Pair",
     "Recognition",
     "RecognitionService",
     "Rejection",
+    "TemplatePage",
     "in_flight",
 ]

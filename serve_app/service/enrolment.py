@@ -5,7 +5,7 @@ Owns which errors are one pair's fault and how they are told. Must not know gall
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serve_app import policy
@@ -23,10 +23,14 @@ from serve_app.errors import (
 from serve_app.ports import Detector, Extractor
 from serve_app.service.concurrency import in_flight
 from serve_app.service.embedding import embed
+from serve_app.service.rejections import Rejection
 from serve_app.types import Crop, Embeddings
 
 Pair = tuple[bytes | FaceServeError, str]
 """An encoded image, or why there is none, and its label."""
+
+Pairs = Sequence[Pair] | Callable[[], Awaitable[Sequence[Pair]]]
+"""Pairs, or what reads them: a retry that was answered before needs none of its images."""
 
 PAIR_ERRORS = (
     InvalidRequestError,
@@ -46,14 +50,6 @@ CROPS_A_CALL = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """A pair that was not enrolled: its position in the list, from 0, and why."""
-
-    position: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Templates:
     """What is ready to be enrolled (at least one), and what is not."""
 
@@ -66,7 +62,7 @@ async def make_templates(
     detector: Detector,
     extractor: Extractor,
     config: PipelineConfig,
-    pairs: Sequence[Pair],
+    source: Pairs,
     *,
     skip: bool,
 ) -> Templates:
@@ -75,6 +71,8 @@ async def make_templates(
     Raises RejectedPairsError, or TooLargeError if that is what is wrong with each failing pair,
     naming every failing position; with ``skip`` only if all pairs fail.
     """
+
+    pairs = await source() if callable(source) else source
 
     async def crop(pair: Pair) -> Crop | FaceServeError:
         image, _ = pair

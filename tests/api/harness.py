@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import create_app
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import RecognitionService
+from serve_app.service import GalleryService, RecognitionService
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex
 
 BUILD = "/face-recognition-index-build"
@@ -32,13 +32,17 @@ class Api:
         self.index = MemoryIndex()
         self.fetcher = fetcher or FakeFetcher()
         service = RecognitionService(self.detector, self.extractor, self.index, config)
-        self.app: FastAPI = create_app(service, self.fetcher, config, limits)
+        self.app: FastAPI = create_app(
+            service, GalleryService(self.index), self.fetcher, config, limits
+        )
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://service"
         )
 
-    async def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        return await self._client.post(path, json=body)
+    async def post(
+        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        return await self._client.post(path, json=body, headers=headers)
 
     async def send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         return await self._client.request(method, path, **kwargs)
@@ -63,10 +67,10 @@ def wire_pairs(*pairs: tuple[bytes, str]) -> list[dict[str, str]]:
     return [{"image": wire(image), "label": label} for image, label in pairs]
 
 
-def result(response: httpx.Response) -> dict[str, Any]:
+def result(response: httpx.Response, status: int = 200) -> dict[str, Any]:
     """The result of a reply that must be a success, in the envelope of one."""
     body: dict[str, Any] = response.json()
-    assert response.status_code == 200, body
+    assert response.status_code == status, body
     assert list(body) == ["logId", "errorCode", "errorMsg", "result"]
     assert (body["errorCode"], body["errorMsg"]) == (0, "Success")
     answer: dict[str, Any] = body["result"]

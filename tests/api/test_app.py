@@ -52,6 +52,22 @@ async def test_another_method_is_405_in_the_envelope(path: str) -> None:
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/health", "GET, HEAD"),
+        ("/v1/galleries", "GET"),
+        ("/v1/galleries/g", "DELETE, GET"),
+        ("/v1/galleries/g/labels/a/b", "DELETE"),
+        ("/v1/galleries/g/optimize", "POST"),
+    ],
+)
+async def test_405_tells_all_methods_of_an_address(path: str, methods: str) -> None:
+    response = await Api().send("PUT", path)
+    assert failure(response, 405) == "Method Not Allowed"
+    assert response.headers["allow"] == methods
+
+
 async def test_404_and_405_echo_the_log_id() -> None:
     for method, path in [("POST", "/nope"), ("PUT", INFER)]:
         response = await Api().send(method, path, json={"logId": "client-log-8"})

@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 from serve_app.api.app import create_app
 from serve_app.config import Limits, PipelineConfig
 from serve_app.fetching import Fetcher
-from serve_app.service import RecognitionService
+from serve_app.service import GalleryService, RecognitionService
 from tests.api.harness import ADD, BUILD, INFER, REMOVE, Api, failure, result, wire, wire_pairs
 from tests.fakes import BLACK, RED, picture
 
@@ -180,6 +180,19 @@ async def test_bodies_that_are_no_object(api: Api, path: str, body: bytes) -> No
     failure(await api.send("POST", path, content=body, headers=JSON), 422)
 
 
+@pytest.mark.parametrize("word", ["", "Strong", "weak", 0, None, ["strong"], "\0"])
+async def test_consistency_that_is_none(api: Api, word: object) -> None:
+    body = {"image": wire(GOOD), "indexKey": "g", "consistency": word}
+    assert "body.consistency" in failure(await api.post(INFER, body), 422)
+
+
+@pytest.mark.parametrize("word", ["", "x" * 257, "x" * MIB, "Flat\n", "\0", 5, None, ["Flat"]])
+async def test_index_types_that_are_none(api: Api, word: object) -> None:
+    message = failure(await api.build((GOOD, "a"), indexType=word), 422)
+    assert "body.indexType" in message
+    assert len(message) < 300
+
+
 @pytest.mark.parametrize("fields", [{"topk": -1}, {"topk": 1001}, {"recThreshold": "NaN"}])
 async def test_numbers_out_of_range(api: Api, fields: dict[str, Any]) -> None:
     (name,) = fields
@@ -217,7 +230,8 @@ async def test_a_url_to_a_private_address(api: Api, url: str) -> None:
     config, limits = PipelineConfig(), Limits()
     service = RecognitionService(api.detector, api.extractor, api.index, config)
     fetcher = Fetcher(max_bytes=limits.image_bytes, timeout_s=2)
-    transport = httpx.ASGITransport(create_app(service, fetcher, config, limits))
+    galleries = GalleryService(api.index)
+    transport = httpx.ASGITransport(create_app(service, galleries, fetcher, config, limits))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         response = await client.post(INFER, json={"image": url, "indexKey": "g"})
     message = failure(response, 422)

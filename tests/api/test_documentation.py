@@ -9,6 +9,23 @@ from serve_app.api.documentation import FAILURES
 from serve_app.api.errors import STATUS
 from tests.api.harness import ADD, BUILD, INFER, REMOVE, Api
 
+GALLERY = "/v1/galleries/{key}"
+ADDRESSES: dict[str, dict[str, tuple[str, list[str]]]] = {
+    "/v1/galleries": {"get": ("200", ["query after", "query limit"])},
+    GALLERY: {
+        "get": ("200", ["path key"]),
+        "delete": ("200", ["path key", "header Idempotency-Key"]),
+    },
+    f"{GALLERY}/templates": {
+        "get": ("200", ["path key", "query label", "query after", "query limit"])
+    },
+    f"{GALLERY}/labels/{{label}}": {
+        "delete": ("200", ["path key", "path label", "header Idempotency-Key"])
+    },
+    f"{GALLERY}/optimize": {"post": ("202", ["path key", "header Idempotency-Key"])},
+}
+"""Of each address and method: status of a success, and parameters."""
+
 
 @pytest.fixture
 async def document() -> dict[str, Any]:
@@ -26,7 +43,7 @@ def references(node: Any) -> set[str]:
 async def test_every_route_is_described_with_its_body_and_all_replies(
     document: dict[str, Any],
 ) -> None:
-    assert set(document["paths"]) == {"/health", BUILD, ADD, REMOVE, INFER}
+    assert set(document["paths"]) == {"/health", BUILD, ADD, REMOVE, INFER, *ADDRESSES}
     for path, body in [
         (BUILD, "BuildRequest"),
         (ADD, "AddRequest"),
@@ -37,6 +54,28 @@ async def test_every_route_is_described_with_its_body_and_all_replies(
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": f"#/components/schemas/{body}"}
         assert set(operation["responses"]) == {"200", *map(str, FAILURES)}
+
+
+async def test_every_address_is_described_with_its_parameters_and_all_replies(
+    document: dict[str, Any],
+) -> None:
+    for path, methods in ADDRESSES.items():
+        assert set(document["paths"][path]) == set(methods)
+        for method, (status, parameters) in methods.items():
+            operation = document["paths"][path][method]
+            assert [f"{p['in']} {p['name']}" for p in operation["parameters"]] == parameters
+            assert "requestBody" not in operation
+            assert set(operation["responses"]) == {status, *map(str, FAILURES)}
+            for parameter in operation["parameters"]:
+                assert parameter["required"] is (parameter["in"] == "path")
+
+
+async def test_changes_may_be_named_and_searches_not(document: dict[str, Any]) -> None:
+    for path in (BUILD, ADD, REMOVE):
+        (parameter,) = document["paths"][path]["post"]["parameters"]
+        assert parameter["name"] == "Idempotency-Key"
+        assert parameter["schema"]["maxLength"] == 255
+    assert "parameters" not in document["paths"][INFER]["post"]
 
 
 async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -60,9 +99,14 @@ async def test_the_wires_words_are_described(document: dict[str, Any]) -> None:
         "hammingRadius",
         "topk",
         "visualize",
+        "consistency",
     }
     assert schemas["BuildRequest"]["required"] == ["imageLabelPairs"]
-    assert schemas["IndexType"]["enum"] == ["Flat", "IVF", "HNSW32"]
+    index_type = schemas["BuildRequest"]["properties"]["indexType"]
+    assert (index_type["minLength"], index_type["maxLength"]) == (1, 256)
+    assert index_type["default"] == "Flat"
+    assert schemas["Consistency"]["enum"] == ["strong", "eventual"]
+    assert "stale" in schemas["InferResult"]["properties"]
 
 
 def test_every_status_that_an_error_can_have_is_described() -> None:

@@ -8,7 +8,14 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from serve_app import errors as ours
-from serve_app.api.errors import STATUS, failure_response, invalid_body
+from serve_app.api.errors import (
+    STATUS,
+    failure_response,
+    invalid_body,
+    invalid_value,
+    invalid_values,
+)
+from serve_app.api.gallery_schemas import GalleriesQuery
 from serve_app.api.schemas import BuildRequest, InferRequest, RemoveRequest
 from serve_app.errors import ConfigError, FaceServeError, InvalidRequestError, OverloadedError
 
@@ -44,6 +51,16 @@ def test_what_the_server_did_wrong_is_not_told() -> None:
 def test_a_full_queue_says_when_to_come_back() -> None:
     assert failure_response(OverloadedError("full"), "x").headers["retry-after"] == "1"
     assert "retry-after" not in failure_response(InvalidRequestError("bad"), "x").headers
+
+
+def test_problems_outside_the_body_have_the_same_form() -> None:
+    expected = [{"type": "value", "loc": "query.limit", "msg": "too many"}]
+    assert json.loads(str(invalid_value("value", "query.limit", "too many"))) == expected
+    with pytest.raises(ValidationError) as caught:
+        GalleriesQuery.model_validate({"limit": "many", "after": ".."})
+    problems = json.loads(str(invalid_values(caught.value, "query")))
+    assert [problem["loc"] for problem in problems] == ["query.after", "query.limit"]
+    assert all(set(problem) == {"type", "loc", "msg"} for problem in problems)
 
 
 def problem(schema: type[BaseModel], body: bytes) -> FaceServeError:

@@ -180,3 +180,22 @@ async def test_an_unknown_gallery(api: Api, path: str) -> None:
         "indexKey": "nope",
     }
     assert "does not exist" in failure(await api.post(path, body), 404)
+
+
+async def test_an_eventual_search_says_that_it_is_stale(api: Api) -> None:
+    body = {"image": wire(picture(RED)), "indexKey": "g", "visualize": False}
+    eventual = {**body, "consistency": "eventual"}
+    fresh = result(await api.post(INFER, eventual))
+    assert "stale" not in fresh
+    api.index.down = True
+    assert result(await api.post(INFER, eventual)) == {**fresh, "stale": True}
+    for strong in (body, {**body, "consistency": "strong"}):
+        assert "unavailable" in failure(await api.post(INFER, strong), 503)
+    empty = {**eventual, "image": wire(picture(BLACK))}
+    assert result(await api.post(INFER, empty)) == {"faces": [], "stale": True}
+    assert "unavailable" in failure(await api.post(REMOVE, {"ids": [0], "indexKey": "g"}), 503)
+
+
+async def test_index_types_reach_the_index_as_they_are(api: Api) -> None:
+    result(await api.build(*PAIRS, indexKey="other", indexType="IVF4,SQ8"))
+    assert (await api.index.describe("other")).index_type == "IVF4,SQ8"

@@ -12,11 +12,12 @@ from serve_app.api.schemas import (
     GalleryResult,
     ImageLabelPair,
     InferRequest,
+    InferResult,
     RecognisedFace,
     RecResult,
     RemoveRequest,
 )
-from serve_app.types import IndexType, Metric
+from serve_app.types import Consistency, IndexType, Metric
 
 
 def infer(**fields: Any) -> InferRequest:
@@ -94,7 +95,7 @@ def test_defaults_of_building_and_adding() -> None:
     assert (add.on_error, add.return_id_map, add.index_key) == ("fail", True, None)
 
 
-@pytest.mark.parametrize("field", ["indexType", "metricType", "onError"])
+@pytest.mark.parametrize("field", ["metricType", "onError"])
 def test_words_that_are_not_in_the_list_are_refused_and_not_repeated(field: str) -> None:
     body = {"imageLabelPairs": [{"image": "a", "label": "b"}], field: "LSH"}
     with pytest.raises(ValidationError) as caught:
@@ -113,3 +114,38 @@ def test_replies_have_the_wires_words_in_its_order() -> None:
     assert gallery.model_dump_json(by_alias=True, exclude_none=True) == (
         '{"idMap":{"0":"人"},"imageCount":1}'
     )
+
+
+def build(**fields: Any) -> BuildRequest:
+    body = {"imageLabelPairs": [{"image": "a", "label": "b"}], **fields}
+    return BuildRequest.model_validate_json(json.dumps(body))
+
+
+@pytest.mark.parametrize("index_type", ["Flat", "HNSW32", "IVF4096,SQ8", "x", "x" * 256])
+def test_index_types(index_type: str) -> None:
+    assert build(indexType=index_type).index_type == index_type
+
+
+@pytest.mark.parametrize(
+    "index_type", ["", "x" * 257, "IVF\n", "a\0", "\x1b[31m", "\u200b", 5, None, ["Flat"]]
+)
+def test_what_is_no_index_type_is_refused_and_not_repeated(index_type: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        build(indexType=index_type)
+    (problem,) = caught.value.errors()
+    assert problem["loc"] == ("indexType",)
+    assert "xxx" not in problem["msg"]
+
+
+def test_consistency() -> None:
+    assert infer().consistency is Consistency.STRONG
+    assert infer(consistency="eventual").consistency is Consistency.EVENTUAL
+    wrongs: list[object] = ["Eventual", "", "weak", 1, None, {}]
+    for wrong in wrongs:
+        assert problems(consistency=wrong) == ["enum"]
+
+
+def test_stale_is_there_only_if_it_is() -> None:
+    for stale, expected in ((True, '{"faces":[],"stale":true}'), (None, '{"faces":[]}')):
+        reply = InferResult(faces=[], stale=stale)
+        assert reply.model_dump_json(by_alias=True, exclude_none=True) == expected

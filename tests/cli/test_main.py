@@ -27,6 +27,10 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (["evaluate", ".", "--pipeline", "none.yaml"], "none.yaml can't be read"),
         (["evaluate", ".", "--pipeline", "face"], "neither face_recognition nor a .yaml file"),
         (["serve", "--config", "none.yaml"], "none.yaml can't be read"),
+        (["gallery", "list", "--config", "none.yaml"], "none.yaml can't be read"),
+        (["gallery", "show", "x", "--data-dir", "."], "galleries.db is not"),
+        (["gallery", "import", "nowhere", "x"], "nowhere is not a directory"),
+        (["restore", "nowhere", "--data-dir", "."], "nowhere is not there or is no file"),
         (["demo", "nowhere"], "nowhere is not a directory"),
         (["demo", "--port", "1"], "start one with `make serve`"),
     ],
@@ -64,7 +68,7 @@ def test_mistakes_in_files(
 def test_help_names_every_command(tmp_path: Path) -> None:
     result = run("--help", cwd=tmp_path)
     assert result.returncode == 0
-    for command in ("serve", "demo", "evaluate"):
+    for command in ("serve", "demo", "evaluate", "gallery", "db", "backup", "restore"):
         assert command in result.stdout
 
 

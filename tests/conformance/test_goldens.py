@@ -12,7 +12,7 @@ from serve_app.api.app import create_app
 from serve_app.config import Limits, load_pipeline
 from serve_app.fetching import Fetcher
 from tests.conformance.replay import PIPELINE, RELEASES, Outcome, Reply, judge, replay
-from tests.ports import local_service
+from tests.ports import local_services
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -21,7 +21,7 @@ async def replies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reply]:
     config = load_pipeline(str(PIPELINE))
     limits = Limits()
     fetcher = Fetcher(max_bytes=limits.image_bytes, timeout_s=5)
-    app = create_app(local_service(config, directory), fetcher, config, limits)
+    app = create_app(*local_services(config, directory), fetcher, config, limits)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
 

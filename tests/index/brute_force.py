@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serve_app.index.gallery import GalleryIndex
+from serve_app.index.gallery import GalleryIndex, LabelColumn, Segment, train_and_add
 from serve_app.types import Candidate, IndexType, Metric, Vectors
 
 every_type = pytest.mark.parametrize("index_type", IndexType)
@@ -15,14 +15,30 @@ every_metric = pytest.mark.parametrize("metric", Metric)
 
 def filled(
     enrolled: Vectors,
-    index_type: IndexType = IndexType.FLAT,
+    index_type: str = IndexType.FLAT,
     metric: Metric = Metric.IP,
     ids: list[int] | None = None,
 ) -> GalleryIndex:
-    """A gallery whose labels tell the ids."""
-    numbers = list(range(len(enrolled))) if ids is None else ids
-    names = [f"label {number}" for number in numbers]
-    return GalleryIndex(index_type, metric, enrolled.shape[1], numbers, names, enrolled)
+    """A gallery whose labels tell the ids: sealed with the type, growing if it is Flat."""
+    dimension = enrolled.shape[1]
+    numbers = np.arange(len(enrolled)) if ids is None else np.array(ids, dtype=np.int64)
+    if index_type == IndexType.FLAT:
+        gallery = GalleryIndex(metric, dimension)
+        gallery.add(numbers, [f"label {number}" for number in numbers.tolist()], enrolled)
+        return gallery
+    return GalleryIndex(metric, dimension, sealed(enrolled, index_type, metric, numbers))
+
+
+def sealed(
+    enrolled: Vectors, index_type: str, metric: Metric, ids: NDArray[np.int64] | None = None
+) -> Segment:
+    """As a builder makes it, in the order of ids."""
+    numbers = np.arange(len(enrolled)) if ids is None else ids
+    order = np.argsort(numbers)
+    labels = LabelColumn()
+    labels.append([f"label {number}" for number in numbers[order].tolist()])
+    index = train_and_add(index_type, metric, enrolled.shape[1], enrolled[order], threads=1)
+    return Segment.sealed(index_type, metric, index, numbers[order], labels)
 
 
 def exact(metric: Metric, enrolled: Vectors, probes: Vectors) -> NDArray[np.float64]:

@@ -13,9 +13,10 @@ from serve_app.errors import (
     InvalidImageError,
     InvalidRequestError,
     RejectedPairsError,
+    UnavailableError,
 )
-from serve_app.service import Recognition, RecognitionService
-from serve_app.types import Embeddings, IndexType, Metric, SearchResult
+from serve_app.service import Identification, Pair, RecognitionService
+from serve_app.types import Consistency, Embeddings, IndexType, Metric, SearchResult
 from tests.fakes import (
     BLACK,
     BLANK,
@@ -53,22 +54,22 @@ async def rig() -> Rig:
     return rig
 
 
-def labels(recognitions: list[Recognition]) -> list[list[str]]:
-    return [[candidate.label for candidate in r.candidates] for r in recognitions]
+def labels(found: Identification) -> list[list[str]]:
+    return [[candidate.label for candidate in r.candidates] for r in found.faces]
 
 
 async def test_every_face_is_recognised_with_one_call_a_stage(rig: Rig) -> None:
     found = await rig.service.identify(picture(BLUE, BLACK, RED), "g")
     assert labels(found) == [["blue"], ["red"]]
-    assert [r.box for r in found] == [(0, 0, 32, 32), (64, 0, 96, 32)]
-    assert found[0].score == pytest.approx(250 / 255)
-    assert found[0].candidates[0].score == pytest.approx(1)
+    assert [r.box for r in found.faces] == [(0, 0, 32, 32), (64, 0, 96, 32)]
+    assert found.faces[0].score == pytest.approx(250 / 255)
+    assert found.faces[0].candidates[0].score == pytest.approx(1)
     assert rig.extractor.calls == [2]
     assert rig.index.searches == 1
 
 
 async def test_an_image_without_a_face_is_no_error_if_the_gallery_exists(rig: Rig) -> None:
-    assert await rig.service.identify(picture(BLACK), "g") == []
+    assert await rig.service.identify(picture(BLACK), "g") == Identification([])
     assert rig.extractor.calls == []
     with pytest.raises(GalleryNotFoundError):
         await rig.service.identify(picture(BLACK), "other")
@@ -80,7 +81,7 @@ async def test_an_unknown_gallery_is_an_error(rig: Rig) -> None:
 
 
 async def test_thresholds_of_the_request_replace_the_pipelines(rig: Rig) -> None:
-    assert await rig.service.identify(picture(DIM_RED), "g") == []
+    assert await rig.service.identify(picture(DIM_RED), "g") == Identification([])
     found = await rig.service.identify(picture(DIM_RED), "g", det_threshold=0.1)
     assert labels(found) == [["red"]]
     found = await rig.service.identify(picture(RED), "g", rec_threshold=-1)
@@ -92,7 +93,7 @@ async def test_thresholds_of_the_request_replace_the_pipelines(rig: Rig) -> None
 
 async def test_top_k_of_the_request_replaces_the_pipelines(rig: Rig) -> None:
     found = await rig.service.identify(picture(RED), "g", rec_threshold=-1, top_k=2)
-    assert len(found[0].candidates) == 2
+    assert len(found.faces[0].candidates) == 2
 
 
 async def test_top_k_of_zero_asks_nobody_but_whether_the_gallery_exists(rig: Rig) -> None:
@@ -111,7 +112,7 @@ async def test_l2_galleries_keep_the_close_ones() -> None:
     far = await rig.service.identify(picture(RED), "g", rec_threshold=1.9)
     assert labels(far)[0][0] == "red"
     assert len(labels(far)[0]) == 3
-    assert far[0].candidates[0].score == pytest.approx(0, abs=1e-6)
+    assert far.faces[0].candidates[0].score == pytest.approx(0, abs=1e-6)
     none = await rig.service.identify(picture((250, 30, 10)), "g", rec_threshold=0.0)
     assert labels(none) == [[]]
 
@@ -143,7 +144,14 @@ async def test_probes_of_another_model_are_refused_with_both_names(rig: Rig) -> 
 
 async def test_an_index_that_answers_other_probes_is_an_error(rig: Rig) -> None:
     class Forgetful(MemoryIndex):
-        async def search(self, key: str, probes: Embeddings, top_k: int) -> SearchResult:
+        async def search(
+            self,
+            key: str,
+            probes: Embeddings,
+            top_k: int,
+            *,
+            consistency: Consistency = Consistency.STRONG,
+        ) -> SearchResult:
             return SearchResult(Metric.IP, [])
 
     service = RecognitionService(rig.detector, rig.extractor, Forgetful(), PipelineConfig())
@@ -170,7 +178,7 @@ async def test_a_gallery_without_a_key_gets_a_uuid4() -> None:
     assert uuid.UUID(made.key).version == 4
     assert made.receipt.ids == [0, 1, 2]
     assert made.receipt.labels == {0: "red", 1: "green", 2: "blue"}
-    assert (await rig.index.describe(made.key)).index_type is IndexType.FLAT
+    assert (await rig.index.describe(made.key)).index_type == IndexType.FLAT
 
 
 async def test_index_type_and_metric_reach_the_index() -> None:
@@ -222,3 +230,39 @@ async def test_skipped_pairs_are_told(rig: Rig) -> None:
 async def test_removal_ignores_what_is_not_there(rig: Rig) -> None:
     receipt = await rig.service.remove([1, 1, -1, 99, 2**63, 10**30], "g", with_labels=False)
     assert (receipt.ids, receipt.count, receipt.labels) == ([1], 2, None)
+
+
+@pytest.mark.parametrize("image", [picture(RED), picture(BLACK), picture(BLANK)])
+async def test_with_the_store_down_a_strong_search_fails_and_an_eventual_one_says_so(
+    rig: Rig, image: bytes
+) -> None:
+    fresh = await rig.service.identify(image, "g", consistency=Consistency.EVENTUAL)
+    assert not fresh.stale
+    rig.index.down = True
+    with pytest.raises(UnavailableError):
+        await rig.service.identify(image, "g")
+    found = await rig.service.identify(image, "g", consistency=Consistency.EVENTUAL)
+    assert found == Identification(fresh.faces, stale=True)
+
+
+async def test_an_eventual_search_of_an_unknown_gallery_is_an_error_while_the_store_answers(
+    rig: Rig,
+) -> None:
+    for image in (picture(RED), picture(BLACK)):
+        with pytest.raises(GalleryNotFoundError):
+            await rig.service.identify(image, "other", consistency=Consistency.EVENTUAL)
+
+
+async def test_any_string_may_be_an_index_type(rig: Rig) -> None:
+    await rig.service.build(PAIRS, "other", index_type="IVF4,SQ8")
+    assert (await rig.index.describe("other")).index_type == "IVF4,SQ8"
+
+
+async def test_images_are_read_only_of_a_gallery_that_is_there(rig: Rig) -> None:
+    async def pairs() -> list[Pair]:
+        raise AssertionError("nobody needs them")
+
+    with pytest.raises(GalleryNotFoundError):
+        await rig.service.add(pairs, "other")
+    with pytest.raises(GalleryExistsError):
+        await rig.service.build(pairs, "g")

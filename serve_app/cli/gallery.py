@@ -1,0 +1,153 @@
+"""``face-serve gallery``: what is done with one gallery, on the database itself.
+
+Works beside a running service: its replicas see what is changed here at their next search.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, open_store
+from serve_app.cli.demo import table
+from serve_app.cli.erase_check import erase_check
+from serve_app.policy import check_key
+
+app = typer.Typer(help="List, show, export, import, optimize, drop and check galleries.",
+                  no_args_is_help=True)  # fmt: skip
+app.command("erase-check")(erase_check)
+
+KEYS_A_PAGE = 1000
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The gallery's key.")]
+
+
+@app.command("list")
+def list_galleries(config: ConfigOption = DEFAULT_CONFIG, data_dir: DataDirOption = None) -> None:
+    """Every gallery, a line each."""
+    rows = [("key", "templates", "index", "metric", "dimension", "model", "changed")]
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        after = ""
+        while page := store.galleries(after, KEYS_A_PAGE):
+            for entry in page:
+                info = entry.info
+                rows.append(
+                    (info.key, str(info.size), info.index_type, info.metric.value,
+                     str(info.dimension), info.model_id, _time(entry.changed_at))
+                )  # fmt: skip
+            after = page[-1].info.key
+    print(table(rows))
+
+
+@app.command()
+def show(
+    key: KeyArgument, config: ConfigOption = DEFAULT_CONFIG, data_dir: DataDirOption = None
+) -> None:
+    """A gallery's facts."""
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        entry = store.entry(key)
+    info = entry.info
+    facts = {
+        "key": info.key,
+        "templates": info.size,
+        "index": info.index_type,
+        "metric": info.metric.value,
+        "dimension": info.dimension,
+        "model": info.model_id,
+        "next id": info.next_id,
+        "generation": info.generation,
+        "seq": info.seq,
+        "snapshot": "yes" if info.snapshot else "no",
+        "created": _time(entry.created_at),
+        "changed": _time(entry.changed_at),
+    }
+    for name, value in facts.items():
+        print(f"{name:<11} {value}")
+
+
+@app.command()
+def export(
+    key: KeyArgument,
+    directory: Annotated[Path, typer.Argument(help="A new directory.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Write a gallery as an index directory that PaddleX loads. Writes may go on meanwhile."""
+    from serve_app.index.files import export_gallery
+
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        info = export_gallery(store, key, directory, threads=os.cpu_count() or 1)
+    print(f"gallery {key}: {info.size} templates written to {directory.name}")
+
+
+@app.command("import")
+def import_directory(
+    directory: Annotated[Path, typer.Argument(help="An index directory: PaddleX's or ours.")],
+    key: KeyArgument,
+    model_id: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the model that made the embeddings, where the directory doesn't say; "
+            "left out, that of --pipeline's extractor."
+        ),
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(help="face_recognition or a pipeline file, instead of the Serve file's."),
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Make a gallery of an index directory. Its templates keep their ids."""
+    from serve_app.cli.model_of import check_dimension, extractor_of
+    from serve_app.index.files import import_gallery, read_directory
+
+    check_key(key)
+    content = read_directory(directory)
+    model = model_id or content.model_id
+    if model is None:
+        model, dimension = extractor_of(pipeline, config, data_dir, os.environ)
+        check_dimension(directory.name, content.dimension, model, dimension)
+    with contextlib.closing(open_store(config, data_dir, os.environ, create=True)) as store:
+        info = import_gallery(store, content, key, model)
+    print(f"gallery {key}: {info.size} templates of model {model}")
+
+
+@app.command()
+def drop(
+    key: KeyArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Remove a gallery with all its templates."""
+    from serve_app.index.mutations import Drop
+
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        size = store.entry(key).info.size
+        if not yes:
+            typer.confirm(f"Remove gallery {key} with {size} templates?", abort=True)
+        receipt = store.do(Drop(key))
+    print(f"gallery {key}: dropped, {receipt.count} templates removed")
+
+
+@app.command()
+def optimize(
+    key: KeyArgument, config: ConfigOption = DEFAULT_CONFIG, data_dir: DataDirOption = None
+) -> None:
+    """Ask the service for a fresh index of all that is in the gallery now."""
+    from serve_app.index.mutations import Optimize
+
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        receipt = store.do(Optimize(key))
+    print(f"gallery {key}: a running service will build its index of {receipt.count} templates")
+
+
+def _time(seconds: float) -> str:
+    if not seconds:  # a gallery of the schema's first version
+        return "unknown"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

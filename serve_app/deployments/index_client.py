@@ -1,0 +1,181 @@
+"""The ports Index and Galleries over Ray handles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ray.serve.handle import DeploymentHandle
+
+from serve_app.batching import Batcher
+from serve_app.config import BatchSettings
+from serve_app.deployments.clients import RETRY, StageCaller
+from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableError
+from serve_app.index.mutations import (
+    Add,
+    Create,
+    Drop,
+    Mutation,
+    Optimize,
+    Remove,
+    RemoveLabel,
+    unnamed,
+)
+from serve_app.index.records import SearchRequest
+from serve_app.index.sharding import ShardedSearch
+from serve_app.types import (
+    Consistency,
+    Embeddings,
+    GalleryEntry,
+    GalleryInfo,
+    Metric,
+    Operation,
+    Receipt,
+    SearchResult,
+    TemplateEntry,
+)
+
+LOOK_FIRST = (
+    "the change may have been made all the same: send it again with the same Idempotency-Key, or "
+    "look first"
+)
+REPLACED_AFTER_S = (0.1, 0.5, 2.0)
+"""Pauses before what a dead replica was asked is asked of another."""
+
+
+class RayIndex:
+    """The ports Index and Galleries over the Index deployments, one of each shard.
+
+    Searches are coalesced. Whatever was sent to a replica that died is sent again: a search changes
+    nothing, and a change is made once, by its operation.
+    """
+
+    def __init__(self, shards: Sequence[DeploymentHandle], timeout_s: float) -> None:
+        self._shards = [StageCaller("index", handle, timeout_s) for handle in shards]
+        self._store = self._shards[0]  # each has it; any replica will do
+        self._batcher: Batcher[SearchRequest, SearchResult] = Batcher(
+            self._send, BatchSettings(), cost=lambda request: request.cost, retry=True
+        )
+        self._sharded = ShardedSearch(
+            [partial(shard.call, "search") for shard in self._shards], self._describe
+        )
+
+    def configure(self, settings: BatchSettings) -> None:
+        self._batcher.configure(settings)
+
+    async def search(
+        self,
+        key: str,
+        probes: Embeddings,
+        top_k: int,
+        *,
+        consistency: Consistency = Consistency.STRONG,
+    ) -> SearchResult:
+        return await self._batcher.submit(SearchRequest(key, probes, top_k, consistency))
+
+    async def build(
+        self,
+        key: str,
+        index_type: str,
+        metric: Metric,
+        labels: Sequence[str],
+        embeddings: Embeddings,
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
+        named = operation or unnamed()
+        mutation = Create(key, index_type, metric, list(labels), embeddings, with_labels, named)
+        return await self._change(mutation)
+
+    async def add(
+        self,
+        key: str,
+        labels: Sequence[str],
+        embeddings: Embeddings,
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
+        named = operation or unnamed()
+        return await self._change(Add(key, list(labels), embeddings, with_labels, named))
+
+    async def remove(
+        self,
+        key: str,
+        ids: Sequence[int],
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
+        return await self._change(Remove(key, list(ids), with_labels, operation or unnamed()))
+
+    async def remove_label(
+        self, key: str, label: str, *, operation: Operation | None = None
+    ) -> Receipt:
+        return await self._change(RemoveLabel(key, label, operation or unnamed()))
+
+    async def drop(self, key: str, *, operation: Operation | None = None) -> Receipt:
+        return await self._change(Drop(key, operation or unnamed()))
+
+    async def optimize(self, key: str, *, operation: Operation | None = None) -> Receipt:
+        return await self._change(Optimize(key, operation or unnamed()))
+
+    async def answered(self, operation: Operation, *, with_labels: bool = False) -> Receipt | None:
+        receipt: Receipt | None = await self._ask("answer_to", operation, with_labels)
+        return receipt
+
+    async def describe(self, key: str) -> GalleryInfo:
+        found = await self._describe([key])
+        if key not in found:
+            raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
+        return found[key]
+
+    async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
+        entries: Sequence[GalleryEntry] = await self._ask("galleries", after, limit)
+        return entries
+
+    async def entry(self, key: str) -> GalleryEntry:
+        entry: GalleryEntry = await self._ask("entry", key)
+        return entry
+
+    async def templates(
+        self, key: str, label: str | None, after: int, limit: int
+    ) -> Sequence[TemplateEntry]:
+        entries: Sequence[TemplateEntry] = await self._ask("templates", key, label, after, limit)
+        return entries
+
+    async def _describe(self, keys: Sequence[str]) -> dict[str, GalleryInfo]:
+        found: dict[str, GalleryInfo] = await self._ask("describe", keys)
+        return found
+
+    async def _change(self, mutation: Mutation) -> Receipt:
+        """Sent again if its replica died: its operation sees to it that it is made once."""
+        receipt: Receipt = await self._ask("change", mutation, advice=LOOK_FIRST)
+        return receipt
+
+    async def _ask(self, method: str, *args: object, advice: str = RETRY) -> Any:
+        """What the store port answers; raises its error."""
+        for pause_s in (*REPLACED_AFTER_S, None):
+            try:
+                answer = await self._store.call(method, *args, advice=advice)
+                break
+            except UnavailableError:
+                if pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
+        if isinstance(answer, FaceServeError):
+            raise answer
+        return answer
+
+    async def _send(
+        self, items: Sequence[SearchRequest]
+    ) -> Sequence[SearchResult | FaceServeError]:
+        if len(self._shards) > 1:
+            return await self._sharded.search(items)
+        answers: Sequence[SearchResult | FaceServeError] = await self._shards[0].call(
+            "search", items
+        )
+        return answers

@@ -1,0 +1,99 @@
+"""The files of a sealed segment in a snapshot: written whole, and checked when they are read.
+
+``vector.index`` is FAISS's own format, bare (no IDMap); ``templates.npz`` holds ``ids`` int64 (n,),
+``label_offsets`` uint64 (n + 1,) and ``label_bytes`` uint8. Digests are the snapshot's affair.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from serve_app.index.gallery.device import FaissDevice, to_device
+from serve_app.index.gallery.kinds import FAISS_METRICS
+from serve_app.index.gallery.labels import LabelColumn
+from serve_app.index.gallery.segment import Segment
+from serve_app.types import Metric
+
+VECTORS_FILE = "vector.index"
+TEMPLATES_FILE = "templates.npz"
+
+
+def write_sealed(
+    directory: Path, index: Any, ids: NDArray[np.int64], labels: LabelColumn
+) -> list[str]:
+    """The names of the files, synced to disk. Raises OSError, without a path, if they can't be."""
+    try:
+        faiss.write_index(index, str(directory / VECTORS_FILE))
+    except RuntimeError:
+        raise OSError(f"{VECTORS_FILE} can't be written") from None
+    offsets, blob = labels.arrays()
+    try:
+        with (directory / TEMPLATES_FILE).open("wb") as file:
+            np.savez(file, ids=ids, label_offsets=offsets, label_bytes=blob)
+        for name in (VECTORS_FILE, TEMPLATES_FILE):
+            _sync(directory / name)
+    except OSError as error:
+        raise OSError(error.errno, f"{TEMPLATES_FILE} can't be written: {error.strerror}") from None
+    return [VECTORS_FILE, TEMPLATES_FILE]
+
+
+def read_sealed(
+    directory: Path,
+    index_type: str,
+    metric: Metric,
+    dimension: int,
+    count: int,
+    device: FaissDevice | None = None,
+) -> Segment:
+    """Raises ValueError, naming what is there and what was to be, for files of another gallery or
+    files that are torn."""
+    ids, labels = _read_templates(directory / TEMPLATES_FILE)
+    try:
+        index = faiss.read_index(str(directory / VECTORS_FILE))
+    except (RuntimeError, MemoryError):
+        raise ValueError(f"{VECTORS_FILE} can't be read: it is missing or torn") from None
+    _compare("dimension", index.d, dimension)
+    _compare("metric", _name_of(index.metric_type), metric.value)
+    _compare("number of vectors", index.ntotal, count)
+    _compare("number of ids", len(ids), count)
+    _compare("number of labels", len(labels), count)
+    index = to_device(index, device or FaissDevice())
+    if device is not None:
+        index = to_device(index, device)
+    return Segment.sealed(index_type, metric, index, ids, labels)
+
+
+def _read_templates(file: Path) -> tuple[NDArray[np.int64], LabelColumn]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            ids, offsets, blob = (arrays[name] for name in ("ids", "label_offsets", "label_bytes"))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{TEMPLATES_FILE} can't be read: {type(error).__name__}") from None
+    if ids.ndim != 1 or ids.dtype != np.int64:
+        raise ValueError(f"ids are {ids.dtype} {ids.shape}, not int64 (n,)")
+    return ids, LabelColumn.from_arrays(offsets, blob)
+
+
+def _compare(what: str, there: object, expected: object) -> None:
+    if there != expected:
+        raise ValueError(f"{what} is {there}, not {expected}")
+
+
+def _name_of(metric_type: int) -> str:
+    names = {number: metric.value for metric, number in FAISS_METRICS.items()}
+    return names.get(metric_type, f"FAISS's {metric_type}")
+
+
+def _sync(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

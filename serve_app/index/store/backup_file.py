@@ -1,0 +1,88 @@
+"""A backup: a SQLite file of the store's own schema that nobody writes to any more.
+
+It is read where it lies and as it is: no log, no lock and no migration touch it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from serve_app.errors import ConfigError, UnavailableError
+from serve_app.index.store.engine import revisions
+from serve_app.index.store.sqlite import CONNECTIONS
+from serve_app.index.store.store import GalleryStore
+from serve_app.index.store.transactions import Transactions
+
+logger = logging.getLogger(__name__)
+
+DAMAGED = "is damaged or is no SQLite database: take another backup; nothing was changed"
+FOREIGN = "is no backup of this service"
+OTHER_VERSION = (
+    "was written by another version of this service: restore it with that one, or bring a copy of "
+    "it up to date with `face-serve db upgrade`"
+)
+UNFINISHED = (
+    "was not closed, or is in use: what is beside it is part of it; use `face-serve backup`"
+)
+
+
+class BackupFile(GalleryStore):
+    """The store in a backup, to be read only. Raises ConfigError that names the file."""
+
+    def __init__(self, file: Path) -> None:
+        # Not the parent's constructor, which locks, migrates and switches journals.
+        self._engine = _open(file)
+        self._transactions = Transactions(self._engine, patience_s=0)
+
+
+def seal(file: Path) -> None:
+    """Make a database that was closed one plain file, without a log beside it.
+
+    Raises UnavailableError.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+    except sqlite3.Error as error:
+        mode = type(error).__name__
+    if mode != "delete":
+        logger.error("backup not sealed: %s", mode)
+        raise UnavailableError("the backup can't be finished: its log can't be written into it")
+
+
+def _open(file: Path) -> Engine:
+    if not file.is_file():
+        raise ConfigError(f"{file.name} is not there or is no file")
+    for suffix in ("-wal", "-journal"):
+        beside = file.with_name(file.name + suffix)
+        if beside.exists() and beside.stat().st_size:
+            raise ConfigError(f"{file.name} {UNFINISHED}")
+    url = URL.create(
+        "sqlite",
+        database=f"file:{quote(str(file.absolute()))}",
+        query={"mode": "ro", "immutable": "1", "uri": "true"},
+    )
+    engine = create_engine(url, pool_size=CONNECTIONS)
+    try:
+        with engine.connect() as connection:
+            verdict = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        if verdict != "ok":
+            raise ConfigError(f"{file.name} {DAMAGED}")
+        found, newest = revisions(engine)
+        if found != newest:
+            raise ConfigError(f"{file.name} {FOREIGN if found is None else OTHER_VERSION}")
+    except DBAPIError as error:
+        engine.dispose()
+        logger.error("backup %s: %s", file.name, type(error.orig).__name__)
+        raise ConfigError(f"{file.name} {DAMAGED}") from None
+    except ConfigError:
+        engine.dispose()
+        raise
+    return engine

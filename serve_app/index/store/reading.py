@@ -1,0 +1,166 @@
+"""What is asked of the store: where galleries stand, what changed, pages of them. Functions of a
+connection; nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+
+from serve_app.index.records import (
+    Changes,
+    TemplateRows,
+    gallery_info,
+    label_digest,
+    template_rows,
+)
+from serve_app.index.store.schema import gallery, snapshot, template
+from serve_app.index.store.writing import TENANT, find
+from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
+
+TEMPLATE = (template.c.id, template.c.label, template.c.embedding, template.c.crc)
+KEYS_A_QUERY = 500
+
+
+def describe(connection: Connection, keys: Sequence[str], shard: Shard) -> dict[str, GalleryInfo]:
+    """Facts of those galleries that exist, in one query, with the shard's newest snapshots."""
+    newest = (
+        select(snapshot.c.name)
+        .where(
+            snapshot.c.generation == gallery.c.generation,
+            snapshot.c.shards == shard.of,
+            snapshot.c.shard == shard.number,
+        )
+        .order_by(snapshot.c.seq.desc(), snapshot.c.created_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    found: dict[str, GalleryInfo] = {}
+    for start in range(0, len(keys), KEYS_A_QUERY):
+        part = keys[start : start + KEYS_A_QUERY]
+        rows = connection.execute(
+            select(gallery, newest.label("newest")).where(
+                gallery.c.tenant == TENANT, gallery.c.key.in_(part)
+            )
+        )
+        found |= {row.key: gallery_info(row, row.newest) for row in rows}
+    return found
+
+
+def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEntry]:
+    """Up to ``limit`` galleries with keys above ``after``, by key."""
+    rows = connection.execute(
+        select(gallery)
+        .where(gallery.c.tenant == TENANT, gallery.c.key > after)
+        .order_by(gallery.c.key)
+        .limit(limit)
+    )
+    return [GalleryEntry(gallery_info(row), row.created_at, row.changed_at) for row in rows]
+
+
+def entry(connection: Connection, key: str) -> GalleryEntry | None:
+    row = find(connection, key)
+    if row is None:
+        return None
+    info = describe(connection, [key], Shard())[key]
+    return GalleryEntry(info, row.created_at, row.changed_at)
+
+
+def templates(
+    connection: Connection, info: GalleryInfo, label: str | None, after_id: int, limit: int
+) -> list[TemplateEntry]:
+    """Up to ``limit`` templates with ids above ``after_id``, by id; of one label if it is given."""
+    query = (
+        select(template.c.id, template.c.label)
+        .where(_live(info), template.c.id > after_id)
+        .order_by(template.c.id)
+        .limit(limit)
+    )
+    if label is not None:
+        query = query.where(
+            template.c.label_digest == label_digest(label), template.c.label == label
+        )
+    return [TemplateEntry(row.id, row.label) for row in connection.execute(query)]
+
+
+def page(
+    connection: Connection, info: GalleryInfo, after_id: int, limit: int, shard: Shard
+) -> TemplateRows:
+    """Up to ``limit`` templates of ``info.generation`` with ids above ``after_id``, by id.
+
+    Raises UnavailableError for a damaged row.
+    """
+    query = (
+        select(*TEMPLATE)
+        .where(_live(info), template.c.id > after_id, _of_shard(shard))
+        .order_by(template.c.id)
+        .limit(limit)
+    )
+    return template_rows(connection.execute(query).all(), info.dimension)
+
+
+def changes(
+    connection: Connection,
+    known: GalleryInfo,
+    shard: Shard,
+    added_after: int,
+    up_to: int | None,
+) -> Changes | None:
+    """What happened after ``known`` (of what was added: after ``added_after``), up to the newest
+    seq, or exactly up to ``up_to`` where that can still be told. See ``GalleryStore.changes``."""
+    row = find(connection, known.key)
+    if row is None or row.generation != known.generation or known.seq < row.floor_seq:
+        return None
+    until = row.seq
+    if up_to is not None and up_to < row.seq and not _erased(connection, known, added_after, up_to):
+        until = up_to
+    added = _added(select(*TEMPLATE), known, added_after, until).where(_of_shard(shard))
+    removed = select(template.c.id).where(
+        template.c.generation == known.generation,
+        template.c.removed_seq > known.seq,
+        template.c.removed_seq <= until,
+        _of_shard(shard),
+    )
+    info = gallery_info(row)
+    info = replace(info, seq=until)
+    return Changes(
+        info,
+        template_rows(connection.execute(added.order_by(template.c.id)).all(), info.dimension),
+        list(connection.execute(removed).scalars()),
+    )
+
+
+def live_count(connection: Connection, info: GalleryInfo, shard: Shard) -> int:
+    """How many templates of the shard there are."""
+    query = select(func.count()).select_from(template).where(_live(info), _of_shard(shard))
+    return int(connection.execute(query).scalar_one())
+
+
+def _added(query: Select[Any], known: GalleryInfo, after: int, until: int) -> Select[Any]:
+    return query.where(
+        template.c.generation == known.generation,
+        template.c.added_seq > after,
+        template.c.added_seq <= until,
+        template.c.removed_seq.is_(None),
+    )
+
+
+def _erased(connection: Connection, known: GalleryInfo, added_after: int, up_to: int) -> bool:
+    """Whether a template that was there at ``up_to`` is no more: that moment can't be rebuilt."""
+    query = select(template.c.id).where(
+        template.c.generation == known.generation,
+        template.c.added_seq > added_after,
+        template.c.added_seq <= up_to,
+        template.c.removed_seq > up_to,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _live(info: GalleryInfo) -> ColumnElement[bool]:
+    return and_(template.c.generation == info.generation, template.c.removed_seq.is_(None))
+
+
+def _of_shard(shard: Shard) -> ColumnElement[bool]:
+    return true() if shard.of == 1 else template.c.id % shard.of == shard.number

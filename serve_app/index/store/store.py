@@ -1,0 +1,294 @@
+"""The store's face: each method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from serve_app.errors import FaceServeError, GalleryNotFoundError
+from serve_app.index.copies import CopiedRows, Ending, Part
+from serve_app.index.mutations import ERASING, Add, Create, Mutation, Remove, unnamed
+from serve_app.index.records import (
+    Changes,
+    SnapshotRow,
+    Standing,
+    TemplateRows,
+)
+from serve_app.index.store import copying, reading, restoring, upkeep, writing
+from serve_app.index.store.answers import kept
+from serve_app.index.store.engine import BUSY_TIMEOUT_S, open_engine, revisions
+from serve_app.index.store.sqlite import erase_log
+from serve_app.index.store.transactions import PATIENCE_S, Transactions
+from serve_app.types import (
+    Embeddings,
+    GalleryEntry,
+    GalleryInfo,
+    Metric,
+    Operation,
+    Receipt,
+    Shard,
+    TemplateEntry,
+)
+
+WHOLE = Shard()
+
+
+class GalleryStore:
+    """Galleries and templates in the database at ``url`` (SQLAlchemy's form). Thread-safe.
+
+    Every method raises UnavailableError where the database does not answer, after
+    ``busy_timeout_s`` seconds if it is locked. ``create`` False: the database must be there;
+    ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        create: bool = True,
+        migrate: bool = False,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
+        self._transactions = Transactions(self._engine, patience_s=patience_s)
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether a writer keeps all others out, not only those of its gallery."""
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def file(self) -> Path | None:
+        """Of SQLite; there may be journals beside it, whose names begin with its own."""
+        database = self._engine.url.database
+        return Path(database) if self.one_writer and database else None
+
+    @property
+    def revision(self) -> str:
+        """Of the schema: the newest that is known here, as the store would not have opened else."""
+        return revisions(self._engine)[1]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # Changing
+
+    def apply(self, mutations: Sequence[Mutation]) -> list[Receipt | FaceServeError]:
+        """All of ``mutations`` in one transaction, in their order; what they did once it is
+        committed. One that fails leaves nothing behind and fails alone.
+
+        Errors among the answers: GalleryExistsError, GalleryNotFoundError, GalleryMismatchError,
+        OperationReusedError.
+        """
+        answers = self._transactions.write(
+            lambda connection: [writing.perform_alone(connection, m) for m in mutations]
+        )
+        if any(
+            isinstance(mutation, ERASING) and isinstance(answer, Receipt)
+            for mutation, answer in zip(mutations, answers, strict=True)
+        ):
+            erase_log(self._engine)
+        return answers
+
+    def do(self, mutation: Mutation) -> Receipt:
+        """``apply`` one; raises its error."""
+        (answer,) = self.apply([mutation])
+        if isinstance(answer, FaceServeError):
+            raise answer
+        return answer
+
+    def create(
+        self,
+        key: str,
+        index_type: str,
+        metric: Metric,
+        labels: Sequence[str],
+        embeddings: Embeddings,
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
+        """A new gallery with its first templates, ids from 0. Raises GalleryExistsError."""
+        named = operation or unnamed()
+        return self.do(Create(key, index_type, metric, labels, embeddings, with_labels, named))
+
+    def add(
+        self,
+        key: str,
+        labels: Sequence[str],
+        embeddings: Embeddings,
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
+        """Append templates. Raises GalleryNotFoundError, GalleryMismatchError."""
+        return self.do(Add(key, labels, embeddings, with_labels, operation or unnamed()))
+
+    def remove(
+        self,
+        key: str,
+        ids: Sequence[int],
+        *,
+        with_labels: bool,
+        operation: Operation | None = None,
+    ) -> Receipt:
+        """Remove those of ``ids`` that are there; others are ignored. Raises GalleryNotFoundError.
+
+        Their labels and embeddings are overwritten, the row stays as a tombstone.
+        """
+        return self.do(Remove(key, ids, with_labels, operation or unnamed()))
+
+    def answered(self, operation: Operation, *, with_labels: bool = False) -> Receipt | None:
+        """What ``operation`` did, if it was done before; with the labels that are left of what was
+        there then. Raises OperationReusedError."""
+
+        def look(connection: Connection) -> Receipt | None:
+            found = kept(connection, operation)
+            if found is None:
+                return None
+            # Nothing is removed: a mutation's receipt is what labels are read for.
+            asked = Remove(found.key, [], with_labels, operation)
+            return writing.receipt(connection, found, asked)
+
+        # Labels are a second query, which has to see the same state.
+        return self._transactions.read(look) if with_labels else self._transactions.query(look)
+
+    # Asking
+
+    def describe(
+        self, keys: Sequence[str], shard: Shard = WHOLE, *, patient: bool = True
+    ) -> dict[str, GalleryInfo]:
+        """Facts of those galleries that exist, in one query. ``patient`` False: try once only."""
+        return self._transactions.query(
+            lambda connection: reading.describe(connection, keys, shard), patient=patient
+        )
+
+    def changes(
+        self,
+        known: GalleryInfo,
+        shard: Shard = WHOLE,
+        *,
+        added_after: int | None = None,
+        up_to: int | None = None,
+    ) -> Changes | None:
+        """What happened after ``known``, or None if that can't be told: the gallery is gone, was
+        built anew, or its history back to ``known.seq`` was pruned. Read the gallery whole then.
+
+        ``added_after``: templates added up to this seq are known already. ``up_to``: stop at this
+        seq; where a template of that moment has been erased since, it goes on to the newest.
+        """
+        after = known.seq if added_after is None else added_after
+        return self._transactions.read(
+            lambda connection: reading.changes(connection, known, shard, after, up_to)
+        )
+
+    def page(
+        self, info: GalleryInfo, after_id: int, limit: int, shard: Shard = WHOLE
+    ) -> TemplateRows:
+        """Up to ``limit`` templates of ``info.generation`` with ids above ``after_id``, by id.
+
+        Pages are separate transactions: replay ``changes(info)`` after the last one.
+        """
+        return self._transactions.query(
+            lambda connection: reading.page(connection, info, after_id, limit, shard)
+        )
+
+    def live_count(self, info: GalleryInfo, shard: Shard = WHOLE) -> int:
+        """How many templates of the shard there are now."""
+        return self._transactions.query(
+            lambda connection: reading.live_count(connection, info, shard)
+        )
+
+    def galleries(self, after: str, limit: int) -> list[GalleryEntry]:
+        """Up to ``limit`` galleries with keys above ``after``, by key."""
+        return self._transactions.query(
+            lambda connection: reading.galleries(connection, after, limit)
+        )
+
+    def entry(self, key: str) -> GalleryEntry:
+        """Raises GalleryNotFoundError."""
+        found = self._transactions.read(lambda connection: reading.entry(connection, key))
+        if found is None:
+            raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
+        return found
+
+    def templates(
+        self, info: GalleryInfo, label: str | None, after_id: int, limit: int
+    ) -> list[TemplateEntry]:
+        """Up to ``limit`` templates with ids above ``after_id``, by id; of ``label`` if given."""
+        return self._transactions.query(
+            lambda connection: reading.templates(connection, info, label, after_id, limit)
+        )
+
+    # Copying whole galleries: see ``index.copies``
+
+    def copied_page(self, info: GalleryInfo, after_id: int, limit: int) -> CopiedRows:
+        """``page`` with what a copy needs besides."""
+        return self._transactions.query(
+            lambda connection: copying.copied_page(connection, info, after_id, limit)
+        )
+
+    def copied_ending(self, info: GalleryInfo, after_id: int) -> Ending | None:
+        """How the gallery stands after its pages up to ``after_id``; None: begin again."""
+        return self._transactions.read(
+            lambda connection: copying.copied_ending(connection, info, after_id)
+        )
+
+    def restore(
+        self, key: str, parts: Callable[[], Iterable[Part]], *, replace: bool = False
+    ) -> GalleryInfo:
+        """A gallery of a new generation from a copy: ids and seq are kept. ``parts`` is called
+        again where the transaction is. With SQLite other writers wait until it is done.
+
+        Raises GalleryExistsError unless ``replace``, UnavailableError for half a copy.
+        """
+        info = self._transactions.write(
+            lambda connection: restoring.restore(connection, key, parts(), replace=replace)
+        )
+        if replace:
+            erase_log(self._engine)
+        return info
+
+    # Upkeep
+
+    def standings(self, shard: Shard, least_size: int) -> list[Standing]:
+        """Every gallery whose index may need work."""
+        return self._transactions.read(
+            lambda connection: upkeep.standings(connection, shard, least_size)
+        )
+
+    def snapshots(self, generation: str | None, shard: Shard) -> list[SnapshotRow]:
+        """Snapshots of a shard, newest first; of every gallery if ``generation`` is None."""
+        return self._transactions.query(
+            lambda connection: upkeep.snapshots(connection, generation, shard)
+        )
+
+    def every_snapshot(self) -> list[SnapshotRow]:
+        """Snapshots of all shards."""
+        return self._transactions.query(upkeep.every_snapshot)
+
+    def register(self, snapshot: SnapshotRow) -> bool:
+        """Tell the replicas of a snapshot. False if its gallery is gone."""
+        return self._transactions.write(lambda connection: upkeep.register(connection, snapshot))
+
+    def forget(self, name: str) -> None:
+        """Tell nobody of this snapshot any more."""
+        self._transactions.write(lambda connection: upkeep.forget(connection, name))
+
+    def take_lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Take or prolong a piece of upkeep. False if another has it."""
+        return self._transactions.write(
+            lambda connection: upkeep.take(connection, name, holder, seconds)
+        )
+
+    def give_back_lease(self, name: str, holder: str) -> None:
+        self._transactions.write(lambda connection: upkeep.give_back(connection, name, holder))
+
+    def prune(self, answers_s: float, tombstones: int) -> None:
+        """Throw away answers older than ``answers_s`` seconds, and tombstones of galleries that
+        have more than ``tombstones``."""
+        self._transactions.write(lambda connection: upkeep.prune(connection, answers_s, tombstones))
+        erase_log(self._engine)

@@ -1,0 +1,147 @@
+"""What the store keeps besides galleries: snapshots, leases, and what may be thrown away.
+
+Functions of a connection; committing is the caller's.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from serve_app.index.records import SnapshotRow, Standing, gallery_info
+from serve_app.index.store.schema import gallery, lease, operation, snapshot, template
+from serve_app.types import Shard
+
+
+def standings(connection: Connection, shard: Shard, least_size: int) -> list[Standing]:
+    """Every gallery whose index may need work: ``least_size`` templates, a snapshot or a wish."""
+    newest = {
+        row.generation: _snapshot_row(row)
+        for row in connection.execute(
+            select(snapshot)
+            .where(snapshot.c.shards == shard.of, snapshot.c.shard == shard.number)
+            .order_by(snapshot.c.seq, snapshot.c.created_at)
+        )
+    }
+    rows = connection.execute(
+        select(gallery).where(
+            (gallery.c.size >= least_size)
+            | (gallery.c.wanted_seq > 0)
+            | gallery.c.generation.in_(select(snapshot.c.generation))
+        )
+    )
+    return [
+        Standing(
+            gallery_info(row),
+            newest.get(row.generation),
+            row.wanted_seq,
+            row.removed_seq,
+            row.removed_at,
+        )
+        for row in rows
+    ]
+
+
+def snapshots(connection: Connection, generation: str | None, shard: Shard) -> list[SnapshotRow]:
+    """Snapshots of a shard, newest first; of every gallery if ``generation`` is None."""
+    query = select(snapshot).where(snapshot.c.shards == shard.of, snapshot.c.shard == shard.number)
+    if generation is not None:
+        query = query.where(snapshot.c.generation == generation)
+    rows = connection.execute(query.order_by(snapshot.c.seq.desc(), snapshot.c.created_at.desc()))
+    return [_snapshot_row(row) for row in rows]
+
+
+def every_snapshot(connection: Connection) -> list[SnapshotRow]:
+    """Snapshots of all shards."""
+    return [_snapshot_row(row) for row in connection.execute(select(snapshot))]
+
+
+def register(connection: Connection, row: SnapshotRow) -> bool:
+    """Tell the replicas of a snapshot. False if its gallery is gone."""
+    generation = select(gallery.c.id).where(gallery.c.generation == row.generation)
+    if connection.execute(generation).first() is None:
+        return False
+    connection.execute(
+        insert(snapshot).values(
+            name=row.name,
+            generation=row.generation,
+            shard=row.shard.number,
+            shards=row.shard.of,
+            seq=row.seq,
+            next_id=row.next_id,
+            size=row.size,
+            created_at=row.created_at,
+        )
+    )
+    if row.shard.of == 1:  # with shards the others' snapshots may still hold what was removed
+        clean = (gallery.c.generation == row.generation) & (gallery.c.removed_seq <= row.seq)
+        connection.execute(update(gallery).where(clean).values(removed_at=0))
+    return True
+
+
+def forget(connection: Connection, name: str) -> None:
+    connection.execute(delete(snapshot).where(snapshot.c.name == name))
+
+
+def take(connection: Connection, name: str, holder: str, seconds: float) -> bool:
+    """Take or prolong a lease. False if another has it."""
+    now = time.time()
+    taken = connection.execute(
+        update(lease)
+        .where(lease.c.name == name, (lease.c.holder == holder) | (lease.c.until < now))
+        .values(holder=holder, until=now + seconds)
+    )
+    if taken.rowcount:
+        return True
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(lease).values(name=name, holder=holder, until=now + seconds))
+    except IntegrityError:
+        return False
+    return True
+
+
+def give_back(connection: Connection, name: str, holder: str) -> None:
+    connection.execute(delete(lease).where(lease.c.name == name, lease.c.holder == holder))
+
+
+def prune(connection: Connection, answers_s: float, tombstones: int) -> None:
+    """Throw away answers older than ``answers_s`` seconds, leases that ran out, and tombstones of
+    galleries that have more than ``tombstones``: replicas that are behind them load anew."""
+    now = time.time()
+    connection.execute(delete(operation).where(operation.c.created_at < now - answers_s))
+    connection.execute(delete(lease).where(lease.c.until < now))
+    removed = (template.c.generation == gallery.c.generation) & template.c.removed_seq.is_not(None)
+    count = select(func.count()).select_from(template).where(removed).scalar_subquery()
+    dead = select(gallery.c.generation).where(
+        gallery.c.removed_seq > gallery.c.floor_seq, count > tombstones
+    )
+    for generation in list(connection.execute(dead).scalars()):
+        row = connection.execute(
+            select(gallery.c.id, gallery.c.seq)
+            .where(gallery.c.generation == generation)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            continue
+        connection.execute(
+            delete(template).where(
+                template.c.generation == generation, template.c.removed_seq <= row.seq
+            )
+        )
+        connection.execute(update(gallery).where(gallery.c.id == row.id).values(floor_seq=row.seq))
+
+
+def _snapshot_row(row: Any) -> SnapshotRow:
+    return SnapshotRow(
+        name=row.name,
+        generation=row.generation,
+        shard=Shard(row.shard, row.shards),
+        seq=row.seq,
+        next_id=row.next_id,
+        size=row.size,
+        created_at=row.created_at,
+    )

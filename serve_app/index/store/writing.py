@@ -1,0 +1,255 @@
+"""What each mutation does within a transaction.
+
+A mutation locks its gallery's row, takes ids and the next sequence number from that row (never from
+a database sequence: commits would be out of order), writes, and keeps its answer under its
+operation. Functions of a connection; committing is the caller's.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from serve_app.errors import (
+    FaceServeError,
+    GalleryExistsError,
+    GalleryNotFoundError,
+)
+from serve_app.index.mutations import (
+    Add,
+    Create,
+    Drop,
+    Mutation,
+    Optimize,
+    Remove,
+    RemoveLabel,
+)
+from serve_app.index.records import check_fits, check_of, gallery_info, label_digest
+from serve_app.index.store.answers import Answered, keep, kept
+from serve_app.index.store.schema import gallery, template
+from serve_app.types import Receipt, Vectors
+
+TENANT = ""  # tenants come with API keys; every row has the column already
+IDS_A_STATEMENT = 500
+
+
+def perform(connection: Connection, mutation: Mutation) -> Receipt:
+    """Make ``mutation`` happen, or answer as it was answered before.
+
+    Raises GalleryExistsError, GalleryNotFoundError, GalleryMismatchError, OperationReusedError;
+    then the caller takes back what was written.
+    """
+    answered = kept(connection, mutation.operation)
+    if answered is None and isinstance(mutation, Create):
+        answered = _create(connection, mutation)
+    if answered is None:
+        row = _locked(connection, mutation.key)
+        # Again: whoever held the lock may have been the same operation, sent twice at once.
+        answered = kept(connection, mutation.operation) or _change(connection, row, mutation)
+    return receipt(connection, answered, mutation)
+
+
+def perform_alone(connection: Connection, mutation: Mutation) -> Receipt | FaceServeError:
+    """``perform`` in a savepoint: what fails leaves nothing behind and its neighbours alone."""
+    try:
+        with connection.begin_nested():
+            return perform(connection, mutation)
+    except FaceServeError as error:
+        return error
+    except IntegrityError:
+        # Somebody was first: with the same operation, or with another gallery of this key.
+        with connection.begin_nested():
+            answered = kept(connection, mutation.operation)
+            if answered is not None:
+                return receipt(connection, answered, mutation)
+        return GalleryExistsError(
+            f"gallery {mutation.key} exists already; add to it or choose another indexKey"
+        )
+
+
+def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> Receipt:
+    """What the caller is told. Labels are read anew: those that were removed since are gone."""
+    labels = None
+    if getattr(mutation, "with_labels", False):
+        rows = connection.execute(
+            select(template.c.id, template.c.label)
+            .where(
+                template.c.generation == answered.generation,
+                template.c.added_seq <= answered.seq,
+                template.c.removed_seq.is_(None),
+            )
+            .order_by(template.c.id)
+        )
+        labels = {row.id: row.label for row in rows}
+    return Receipt(answered.ids, answered.count, labels, answered.key, answered.note)
+
+
+def find(connection: Connection, key: str, *, lock: bool = False) -> Row[Any] | None:
+    query = select(gallery).where(gallery.c.tenant == TENANT, gallery.c.key == key)
+    # SQLite's BEGIN IMMEDIATE has the whole file already and ignores FOR UPDATE.
+    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+
+
+def _locked(connection: Connection, key: str) -> Row[Any]:
+    row = find(connection, key, lock=True)
+    if row is None:
+        raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
+    return row
+
+
+def _change(connection: Connection, row: Row[Any], mutation: Mutation) -> Answered:
+    match mutation:
+        case Add():
+            return _add(connection, row, mutation)
+        case Remove(ids=ids):
+            wanted = sorted({number for number in ids if 0 <= number < row.next_id})
+            return _remove(connection, row, wanted, mutation)
+        case RemoveLabel(label=label):
+            return _remove(connection, row, _labelled(connection, row, label), mutation)
+        case Optimize():
+            _update(connection, row, wanted_seq=row.seq)
+        case Drop():
+            connection.execute(delete(gallery).where(gallery.c.id == row.id))
+    return _answer(connection, row, row.seq, [], row.size, mutation)
+
+
+def _create(connection: Connection, mutation: Create) -> Answered:
+    now = time.time()
+    count = len(mutation.labels)
+    if find(connection, mutation.key) is not None:
+        raise GalleryExistsError(
+            f"gallery {mutation.key} exists already; add to it or choose another indexKey"
+        )
+    connection.execute(
+        insert(gallery).values(
+            tenant=TENANT,
+            key=mutation.key,
+            generation=uuid.uuid4().hex,
+            index_type=str(mutation.index_type),
+            metric=str(mutation.metric),
+            dimension=mutation.embeddings.vectors.shape[1],
+            model_id=mutation.embeddings.model_id,
+            next_id=count,
+            size=count,
+            seq=1,
+            created_at=now,
+            changed_at=now,
+        )
+    )
+    row = _locked(connection, mutation.key)
+    insert_templates(
+        connection, row.generation, range(count), 1, mutation.labels, mutation.embeddings.vectors
+    )
+    return _answer(connection, row, 1, list(range(count)), count, mutation)
+
+
+def _add(connection: Connection, row: Row[Any], mutation: Add) -> Answered:
+    check_fits(gallery_info(row), mutation.embeddings)
+    seq, count = row.seq, row.size + len(mutation.labels)
+    ids = range(row.next_id, row.next_id + len(mutation.labels))
+    if ids:
+        seq += 1
+        vectors = mutation.embeddings.vectors
+        insert_templates(connection, row.generation, ids, seq, mutation.labels, vectors)
+        _update(connection, row, seq=seq, next_id=ids.stop, size=count, changed_at=time.time())
+    return _answer(connection, row, seq, list(ids), count, mutation)
+
+
+def _remove(
+    connection: Connection, row: Row[Any], wanted: Sequence[int], mutation: Remove | RemoveLabel
+) -> Answered:
+    removed: list[int] = []
+    for start in range(0, len(wanted), IDS_A_STATEMENT):
+        chosen = and_(
+            template.c.generation == row.generation,
+            template.c.id.in_(wanted[start : start + IDS_A_STATEMENT]),
+            template.c.removed_seq.is_(None),
+        )
+        removed += connection.execute(
+            select(template.c.id).where(chosen).order_by(template.c.id)
+        ).scalars()
+        connection.execute(
+            update(template)
+            .where(chosen)
+            .values(
+                removed_seq=row.seq + 1, label=None, label_digest=None, embedding=None, crc=None
+            )
+        )
+    seq, count = row.seq, row.size - len(removed)
+    if removed:
+        seq += 1
+        now = time.time()
+        _update(
+            connection,
+            row,
+            seq=seq,
+            size=count,
+            removed_seq=seq,
+            removed_at=row.removed_at or now,
+            changed_at=now,
+        )
+    return _answer(connection, row, seq, removed, count, mutation)
+
+
+def _labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
+    return list(
+        connection.execute(
+            select(template.c.id).where(
+                template.c.generation == row.generation,
+                template.c.label_digest == label_digest(label),
+                template.c.label == label,
+            )
+        ).scalars()
+    )
+
+
+def _update(connection: Connection, row: Row[Any], **values: float) -> None:
+    connection.execute(update(gallery).where(gallery.c.id == row.id).values(**values))
+
+
+def _answer(
+    connection: Connection,
+    row: Row[Any],
+    seq: int,
+    ids: list[int],
+    count: int,
+    mutation: Mutation,
+) -> Answered:
+    return keep(connection, mutation.operation, row.key, row.generation, seq, ids, count)
+
+
+def insert_templates(
+    connection: Connection,
+    generation: str,
+    ids: Sequence[int],
+    seq: int,
+    labels: Sequence[str],
+    vectors: Vectors,
+) -> None:
+    """Rows of templates with ``ids``. ``vectors``: (N, D) float32."""
+    if not len(ids) == len(labels) == len(vectors):
+        raise ValueError(f"{len(ids)} ids and {len(labels)} labels for {len(vectors)} embeddings")
+    if not labels:
+        return  # SQLAlchemy takes an empty list for one row of defaults
+    blobs = [row.tobytes() for row in np.ascontiguousarray(vectors, dtype="<f4")]
+    connection.execute(
+        insert(template),
+        [
+            {
+                "generation": generation,
+                "id": number,
+                "label": label,
+                "label_digest": label_digest(label),
+                "embedding": blob,
+                "added_seq": seq,
+                "crc": check_of(number, label, blob),
+            }
+            for number, label, blob in zip(ids, labels, blobs, strict=True)
+        ],
+    )

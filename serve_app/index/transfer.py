@@ -1,0 +1,133 @@
+"""Backup and restore: every gallery copied between two stores, one at a time and whole.
+
+A backup is a SQLite file of the store's own schema, whatever database it was taken from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from serve_app.errors import ConfigError, GalleryExistsError, GalleryNotFoundError, UnavailableError
+from serve_app.index.copies import PAGE, CopiedRows, Ending, Part, parts
+from serve_app.index.placing import new_file
+from serve_app.index.store import GalleryStore, sqlite_url
+from serve_app.index.store.backup_file import BackupFile, seal
+from serve_app.types import GalleryInfo
+
+KEYS_A_PAGE = 1000
+NAMED_KEYS = 5
+"""How many galleries an error names."""
+
+Progress = Callable[[GalleryInfo], None]
+
+
+def nothing(_: GalleryInfo) -> None:
+    """Nobody wants to know the progress."""
+
+
+def backup(
+    store: GalleryStore, file: Path, *, force: bool = False, progress: Progress = nothing
+) -> list[GalleryInfo]:
+    """Copy every gallery into a new ``file`` (mode 0600), each as it is at one moment, while they
+    may be written to. The finished file is read back and checked before it gets its name.
+
+    Returns the facts of the galleries in it. One that is dropped meanwhile is left out.
+    Raises InvalidRequestError if ``file`` exists, unless ``force``, and UnavailableError.
+    """
+    with new_file(file, force=force) as made:
+        copied: list[GalleryInfo] = []
+        with contextlib.closing(GalleryStore(sqlite_url(made))) as target:
+            for key in keys(store):
+                with contextlib.suppress(GalleryNotFoundError):
+                    info = target.restore(key, lambda key=key: parts(store, key))  # type: ignore[misc]
+                    copied.append(info)
+                    progress(info)
+        seal(made)
+        with contextlib.closing(_opened_again(made, file)) as written:
+            verify(written, copied, file.name)
+    return copied
+
+
+def restore(
+    file: Path, store: GalleryStore, *, replace: bool = False, progress: Progress = nothing
+) -> list[GalleryInfo]:
+    """Copy every gallery of a backup into ``store``, each in one transaction and as a new
+    generation. Returns their facts.
+
+    Raises GalleryExistsError, before anything is written, if there is any of them and not
+    ``replace``; ConfigError that names the file if it is damaged, foreign or of another version.
+    """
+    with contextlib.closing(BackupFile(file)) as source:
+        wanted = list(keys(source))
+        if not replace:
+            _refuse_existing(store, wanted)
+        restored: list[GalleryInfo] = []
+        for key in wanted:
+            info = store.restore(
+                key,
+                lambda key=key: _named(file, parts(source, key)),  # type: ignore[misc]
+                replace=replace,
+            )
+            restored.append(info)
+            progress(info)
+    return restored
+
+
+def verify(store: GalleryStore, galleries: list[GalleryInfo], name: str) -> None:
+    """Read every template of ``galleries`` and count them: reading checks each one's CRC.
+
+    Raises UnavailableError that names the file ``name``.
+    """
+    for info in galleries:
+        count, last = 0, -1
+        while (rows := store.page(info, last, PAGE)).ids:
+            count, last = count + len(rows.ids), rows.ids[-1]
+        if count != info.size:
+            raise UnavailableError(
+                f"{name} can't be trusted: gallery {info.key} has {count} templates in it, "
+                f"{info.size} were written"
+            )
+
+
+def keys(store: GalleryStore) -> Iterator[str]:
+    """Of every gallery, ascending; those that are made meanwhile may be missing."""
+    after = ""
+    while page := store.galleries(after, KEYS_A_PAGE):
+        yield from (entry.info.key for entry in page)
+        after = page[-1].info.key
+
+
+def _opened_again(made: Path, file: Path) -> BackupFile:
+    try:
+        return BackupFile(made)
+    except ConfigError:
+        raise UnavailableError(f"{file.name} can't be trusted: it reads back damaged") from None
+
+
+def _refuse_existing(store: GalleryStore, wanted: list[str]) -> None:
+    present = sorted(store.describe(wanted))
+    if present:
+        more = f" and {len(present) - NAMED_KEYS} more" if len(present) > NAMED_KEYS else ""
+        raise GalleryExistsError(
+            f"there is already a gallery {', '.join(present[:NAMED_KEYS])}{more}: nothing was "
+            "restored; use --replace to put the backup's in their place"
+        )
+
+
+def _named(file: Path, copied: Iterator[Part]) -> Iterator[Part]:
+    """``copied`` from a file that nobody writes to; what is wrong with it names the file."""
+    count = 0
+    try:
+        for part in copied:
+            if isinstance(part, CopiedRows):
+                count += len(part.added)
+            if isinstance(part, Ending) and part.entry.info.size != count:
+                raise ConfigError(
+                    f"{file.name} is damaged: gallery {part.entry.info.key} should have "
+                    f"{part.entry.info.size} templates, {count} are there"
+                )
+            yield part
+    except UnavailableError:
+        raise ConfigError(f"{file.name} holds a damaged template: take another backup") from None

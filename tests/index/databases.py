@@ -1,0 +1,21 @@
+"""Both databases for a test: ``both`` runs it on each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serve_app.index.store import GalleryStore, sqlite_url
+
+both = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+
+
+def new_url(database: str, request: pytest.FixtureRequest, directory: Path) -> str:
+    """URL of an empty database with its schema. One PostgreSQL database a test."""
+    if database == "sqlite":
+        url = sqlite_url(directory / "galleries.sqlite")
+    else:
+        url = str(request.getfixturevalue("postgres_url"))
+    GalleryStore(url, migrate=True).close()
+    return url
