@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from serve_app.config import ServiceArgs
     from serve_app.index.erasure import Outcome
 
+JOURNALS = ("-wal", "-shm", "-journal")
+"""What SQLite has beside a database."""
+
 POSTGRESQL = """\
 PostgreSQL's own files were not searched: they hold removed rows until it vacuums, and its log and
 backups longer. Run the check where the server is, with --also its data directory, after
@@ -64,11 +67,11 @@ def erase_check(
 def _places(service: ServiceArgs, database: Path | None) -> list[Path]:
     """Where the service writes on this machine."""
     places = [service.data_dir, Path(tempfile.gettempdir()) / "ray"]
-    if database is not None:  # with its journals
-        places += [database, *database.parent.glob(f"{database.name}-*")]
+    if database is not None:
+        places += [database.with_name(database.name + end) for end in ("", *JOURNALS)]
     if "://" not in snapshots_url(service):
         places.append(Path(snapshots_url(service)))
-    return [place for place in places if place.exists()]
+    return places  # those that are not there yet may be when they are searched
 
 
 def _print(outcome: Outcome) -> None:

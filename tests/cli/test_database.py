@@ -31,7 +31,7 @@ def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="galleries.db is not"):
+    with pytest.raises(ConfigError, match=r"galleries\.db is not"):
         open_store(DEFAULT_CONFIG, tmp_path, {})
     assert list(tmp_path.iterdir()) == []
 
@@ -60,5 +60,5 @@ def test_a_default_file_that_is_missing_is_a_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="local.yaml can't be read"):
+    with pytest.raises(ConfigError, match=r"local\.yaml can't be read"):
         read_service_args(DEFAULT_CONFIG, None, {})

@@ -16,9 +16,7 @@ def test_sqlite(commands: Commands) -> None:
     assert (commands.data_dir / "galleries.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_postgresql(
-    commands: Commands, postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_postgresql(commands: Commands, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACE_SERVE_DATABASE_URL", postgres_url)
     commands.run("db", "upgrade")
     GalleryStore(postgres_url).close()

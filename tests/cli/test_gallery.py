@@ -71,9 +71,7 @@ def test_import_of_paddlex(commands: Commands) -> None:
 
 @pytest.mark.models
 def test_import_of_the_pipelines_own_model(commands: Commands) -> None:
-    output = commands.run(
-        "gallery", "import", str(FIXTURE), "a", "--pipeline", "face_recognition"
-    )
+    output = commands.run("gallery", "import", str(FIXTURE), "a", "--pipeline", "face_recognition")
     assert "3 templates of model SFace@" in output
     shown = commands.run("gallery", "show", "a")
     assert "128" in shown

@@ -1,4 +1,4 @@
-"""A store in a directory of its own, both journal modes, one FAISS thread."""
+"""Stores in databases of their own, SQLite or both; both journal modes; one FAISS thread."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 import faiss
 import pytest
 
-from serve_app.index import engine
 from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.store import GalleryStore
+
+from .databases import new_url
 
 
 @pytest.fixture
@@ -30,11 +31,24 @@ def store(url: str) -> Iterator[GalleryStore]:
     store.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database with its schema: what is tested with it holds on both."""
+    return new_url(str(request.param), request, tmp_path)
+
+
+@pytest.fixture
+def any_store(database_url: str) -> Iterator[GalleryStore]:
+    store = GalleryStore(database_url)
+    yield store
+    store.close()
+
+
 @pytest.fixture(params=["WAL", "DELETE"])
 def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both journal modes, whichever this machine's SQLite would get."""
     mode = str(request.param)
-    monkeypatch.setattr(engine, "journal_mode", lambda version: mode)
+    monkeypatch.setattr("serve_app.index.store.sqlite.journal_mode", lambda version: mode)
     return mode
 
 

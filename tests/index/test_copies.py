@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -18,7 +18,7 @@ from .samples import build, embeddings
 class Disturbed:
     """The store, and what somebody else does after each page."""
 
-    def __init__(self, store: GalleryStore, disturb: Callable[[], None]) -> None:
+    def __init__(self, store: GalleryStore, disturb: Callable[[], object]) -> None:
         self.entry = store.entry
         self.copied_ending = store.copied_ending
         self._store = store
@@ -28,6 +28,16 @@ class Disturbed:
         page = self._store.copied_page(info, after_id, limit)
         self._disturb()
         return page
+
+
+def in_turn(steps: Iterator[Callable[[], object]]) -> Callable[[], object]:
+    """One step a call, then nothing."""
+
+    def take() -> object:
+        step = next(steps, None)
+        return None if step is None else step()
+
+    return take
 
 
 def ids_of(copied: list[Part]) -> list[int]:
@@ -61,7 +71,7 @@ def test_what_happens_meanwhile_is_in_the_ending(store: GalleryStore) -> None:
             lambda: store.remove("staff", [2], with_labels=False),
         ]
     )
-    disturbed = Disturbed(store, lambda: next(steps, lambda: None)() and None)
+    disturbed = Disturbed(store, in_turn(steps))
     copied = list(parts(disturbed, "staff", page=2))
     assert ids_of(copied) == [1, 3, 4, 6]
     ending = copied[-1]
@@ -72,7 +82,7 @@ def test_what_happens_meanwhile_is_in_the_ending(store: GalleryStore) -> None:
 def test_a_gallery_built_anew_is_begun_again(store: GalleryStore) -> None:
     build(store, count=5)
     steps = iter([lambda: store.do(Drop("staff")) and build(store, count=2)])
-    disturbed = Disturbed(store, lambda: next(steps, lambda: None)() and None)
+    disturbed = Disturbed(store, in_turn(steps))
     copied = list(parts(disturbed, "staff", page=10))
     assert sum(isinstance(part, Beginning) for part in copied) == 2
     assert ids_of(copied) == [0, 1]
@@ -86,7 +96,7 @@ def test_pruned_tombstones_begin_it_again(store: GalleryStore) -> None:
         store.prune(answers_s=0, tombstones=0)
 
     steps = iter([forget])
-    copied = list(parts(Disturbed(store, lambda: next(steps, lambda: None)()), "staff"))
+    copied = list(parts(Disturbed(store, in_turn(steps)), "staff"))
     assert ids_of(copied) == [0, 2, 3, 4]
 
 
@@ -106,4 +116,4 @@ def test_one_that_is_always_built_anew_is_given_up(store: GalleryStore) -> None:
 def test_a_gallery_that_is_gone(store: GalleryStore) -> None:
     build(store)
     with pytest.raises(GalleryNotFoundError):
-        list(parts(Disturbed(store, lambda: store.do(Drop("staff")) and None), "staff"))
+        list(parts(Disturbed(store, lambda: store.do(Drop("staff"))), "staff"))

@@ -54,7 +54,9 @@ class PaddleX:
 
     def append(self, vector: object, label: str) -> None:
         number = max(self.id_map, default=-1) + 1
-        self.index.add_with_ids(np.asarray(vector, dtype=np.float32)[np.newaxis], np.array([number]))
+        self.index.add_with_ids(
+            np.asarray(vector, dtype=np.float32)[np.newaxis], np.array([number])
+        )
         self.id_map[number] = label
 
 
@@ -251,7 +253,7 @@ def test_vectors_that_are_not_normalised(factor: float, theirs: Path) -> None:
     rows[:, 0] = [1, factor, 1.0005]
     outer.add_with_ids(rows, np.arange(3))
     faiss.write_index(outer, str(theirs / "vector.index"))
-    with pytest.raises(InvalidRequestError, match="the vector of id 1 has length .*, embeddings"):
+    with pytest.raises(InvalidRequestError, match=r"the vector of id 1 has length .*, embeddings"):
         read_directory(theirs)
 
 

@@ -235,8 +235,7 @@ def test_bits_that_change(store: GalleryStore, tmp_path: Path) -> None:
         try:
             restore(tmp_path / "changed", target)
         except ConfigError as error:
-            assert str(error).startswith("changed ")
-            refused += 1
+            refused += str(error).startswith("changed ")
         else:
             assert labels_in(target) == expected
         target.close()

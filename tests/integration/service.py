@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx
 import psutil
 import yaml
 
+from serve_app.config import index_names
 from serve_app.deployments.environment import free_port, is_free
 from tests.conformance.replay import PIPELINE
 
@@ -24,8 +26,15 @@ START_TIMEOUT_S = 150
 class Service:
     """Starts, stops and restarts it; ``directory`` must be a short path (Ray's unix sockets)."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        content: Callable[[Path], dict[str, Any]] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory
+        self._content = content or serve_file
+        self._environ = environ or {}
         self.data_dir = directory / "data"
         self.ports = {name: free_port() for name in ("http", "metrics", "stats", "fallback")}
         self.url = f"http://127.0.0.1:{self.ports['http']}"
@@ -35,7 +44,7 @@ class Service:
 
     def start(self) -> None:
         config = self.directory / "serve.yaml"
-        config.write_text(yaml.safe_dump(serve_file(self.data_dir)), encoding="utf-8")
+        config.write_text(yaml.safe_dump(self._content(self.data_dir)), encoding="utf-8")
         command = [
             str(Path(sys.executable).parent / "face-serve"), "serve", "--config", str(config),
             "--port", str(self.ports["http"]),
@@ -71,19 +80,25 @@ class Service:
         assert self._process is not None
         return psutil.Process(self._process.pid).children(recursive=True)
 
-    def replicas(self, deployment: str) -> list[psutil.Process]:
-        wanted = f"ServeReplica:face:{deployment}"
+    def replicas(self, deployment: str, application: str = "face") -> list[psutil.Process]:
+        wanted = f"ServeReplica:{application}:{deployment}"
         return [process for process in self.processes() if wanted in " ".join(process.cmdline())]
 
     def is_closed(self) -> bool:
         return all(is_free(port) for port in self.ports.values())
 
-    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        return httpx.post(self.url + path, json=body, timeout=120, trust_env=False)
+    def post(
+        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        return httpx.post(self.url + path, json=body, headers=headers, timeout=120, trust_env=False)
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=60, trust_env=False)
 
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            **self._environ,
             "RAY_AUTH_MODE": "token",
             "RAY_TMPDIR": str(self.directory),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(self.ports["metrics"]),
@@ -93,6 +108,28 @@ class Service:
 
     def _output_since_start(self) -> str:
         return self.log.read_text(encoding="utf-8").rpartition("stopping")[2]
+
+
+def small_cluster(data_dir: Path, *, shards: int = 1) -> dict[str, Any]:
+    """configs/serve/cluster.yaml with PaddleX's stand-ins on this machine: two replicas of each
+    Index deployment, one of the others; indexes are built and swapped all the time."""
+    text = (ROOT / "configs/serve/cluster.yaml").read_text(encoding="utf-8")
+    content: dict[str, Any] = yaml.safe_load(text)
+    content["proxy_location"] = "HeadOnly"
+    content["http_options"]["host"] = "127.0.0.1"
+    (face,) = content["applications"]
+    face["args"] |= {"pipeline": str(PIPELINE), "data_dir": str(data_dir), "shards": shards}
+    face["args"]["index"] = {"exact_until": 20, "upkeep_s": 1}
+    face["args"].pop("snapshots")
+    (index,) = [one for one in face["deployments"] if one["name"] == "Index"]
+    face["deployments"].remove(index)
+    for one in face["deployments"]:
+        one["num_replicas"] = 1
+    for name in index_names(shards):
+        face["deployments"].append({**index, "name": name})
+    for one in face["deployments"]:
+        one["ray_actor_options"] = {"num_cpus": 0.1}
+    return content
 
 
 def serve_file(data_dir: Path) -> dict[str, Any]:

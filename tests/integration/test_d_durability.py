@@ -14,11 +14,7 @@ PREFIX = "/paddlex/face-recognition"
 
 def test_killed_index_replica_loses_nothing(service: Service) -> None:
     key = build(service, [1, 2])
-    victims = [
-        process
-        for process in service.processes()
-        if "ServeReplica:paddlex:Index" in " ".join(process.cmdline())
-    ]
+    victims = service.replicas("Index", "paddlex")
     assert victims
     for victim in victims:
         victim.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import faiss
@@ -28,9 +29,7 @@ def written(file: Path, kind: IndexType, metric: Metric, count: int, dimension: 
 @every_type
 @every_metric
 @pytest.mark.parametrize("count", [0, 1, IVF_LEAST_TRAINING + 1])
-def test_there_and_back(
-    index_type: IndexType, metric: Metric, count: int, tmp_path: Path
-) -> None:
+def test_there_and_back(index_type: IndexType, metric: Metric, count: int, tmp_path: Path) -> None:
     found = read_idmap(written(tmp_path / "vector.index", index_type, metric, count))
     assert found.ids.tolist() == [3 * number + 5 for number in range(count)]
     np.testing.assert_array_equal(found.vectors, vectors(count, 16).reshape(count, 16))
@@ -122,6 +121,7 @@ def test_changed_bytes_end_neither_this_process_nor_in_nonsense(
     """The first bytes are counts and sizes. What is read at all has the shape it should have."""
     file = written(tmp_path / "vector.index", index_type, Metric.IP, 400)
     content = file.read_bytes()
+    told: list[str] = []
     for place in range(0, 120, 10):
         changed = bytearray(content)
         changed[place] ^= 0xFF
@@ -129,14 +129,16 @@ def test_changed_bytes_end_neither_this_process_nor_in_nonsense(
         try:
             found = read_idmap(file)
         except ValueError as error:
-            assert str(tmp_path) not in str(error)
+            told.append(str(error))
         else:
             assert found.vectors.shape == (len(found.ids), 16)
+    assert told
+    assert not any(str(tmp_path) in text for text in told)
 
 
 def test_a_crash_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path / "vector.index", IndexType.FLAT, Metric.IP, 1)
-    monkeypatch.setattr(paddlex.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ValueError, match="FAISS crashed"):
         read_idmap(file)
 

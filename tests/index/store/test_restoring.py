@@ -18,9 +18,7 @@ from tests.index.samples import MODEL, build, embeddings, vectors
 
 
 @pytest.fixture
-def target(
-    database: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[GalleryStore]:
+def target(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GalleryStore]:
     store = GalleryStore(new_url(database, request, tmp_path))
     yield store
     store.close()
