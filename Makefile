@@ -44,6 +44,11 @@ evaluate: $(RUNTIME) ## Measure accuracy on a set of faces (ARGS="DIRECTORY ..."
 test: $(DEV) ## Run every test: lint, types, layers, unit, conformance, integration
 	@exec $(BIN)/pytest $(ARGS)
 
+# Random work, kills and histories: the tests marked "soak", short in `make test`, here all rounds.
+.PHONY: soak
+soak: $(DEV) ## Run all rounds of the random, kill and consistency tests (an hour or more)
+	@FACE_SERVE_SOAK=1 exec $(BIN)/pytest -m soak --timeout 7200 $(ARGS)
+
 .PHONY: setup
 setup: $(DEV) ## Bring .venv up to date and do nothing else
 
@@ -57,6 +62,10 @@ lint: $(DEV) ## Run the fast checks only: ruff, mypy, layers
 .PHONY: bench
 bench: $(DEV) ## Measure the running service under load
 	@exec $(BIN)/python -m load_tests.bench $(ARGS)
+
+.PHONY: bench-index
+bench-index: $(DEV) ## Measure the index stage beside bare FAISS, a million templates (ARGS="--types HNSW32")
+	@exec $(BIN)/python -m load_tests.bench_index $(ARGS)
 
 # Versions that still satisfy pyproject.toml are kept; ARGS=--upgrade takes the newest.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \

@@ -1,4 +1,5 @@
-"""PostgreSQL for the tests that ask for it: one server a session, and servers that may break."""
+"""PostgreSQL for the tests that ask for it: one server a session, and servers that may break.
+Whether there is time for every round."""
 
 from __future__ import annotations
 
@@ -8,6 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.postgresql import PostgresServer, UnavailableError
+
+
+@pytest.fixture(scope="session")
+def soak() -> bool:
+    """Whether there is time for all rounds, as in `make soak`."""
+    return os.environ.get("FACE_SERVE_SOAK") == "1"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,6 +134,10 @@ class PostgresServer:
                 capture_output=True,
                 timeout=TIMEOUT_S,
             )
+            # pg_ctl waits for its pid file to go, which is a moment before the process does.
+            deadline = time.monotonic() + TIMEOUT_S
+            while self.is_running() and time.monotonic() < deadline:
+                time.sleep(0.01)
 
     def close(self) -> None:
         """Stops it and removes its directory. Raises AssertionError if it outlived that."""

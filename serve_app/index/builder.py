@@ -1,8 +1,9 @@
 """The process that builds an index: beside the replica, so that searches keep their core, their
 interpreter and their memory, and that a crash of FAISS is only a build that failed.
 
-``python -m serve_app.index.builder`` with a ``BuildOrder`` as JSON on standard input: a command
-line would show the database's password to everyone. It ends when its parent does.
+``python -m serve_app.index.builder`` with a ``BuildOrder`` and its parent's process id as JSON on
+standard input: a command line would show the database's password to everyone. It ends when its
+parent does.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def start(order: BuildOrder) -> subprocess.Popen[bytes]:
     )
     assert process.stdin
     with contextlib.suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(json.dumps(asdict(order)).encode())
+        process.stdin.write(json.dumps([asdict(order), os.getpid()]).encode())
     process.stdin = None  # Popen.communicate would flush it
     return process
 
@@ -99,5 +100,5 @@ def build(order: BuildOrder, parent: int) -> int:
 
 if __name__ == "__main__":
     os.nice(NICENESS)
-    parent_id = os.getppid()
-    sys.exit(build(BuildOrder(**json.load(sys.stdin)), parent_id))
+    order_facts, parent_id = json.load(sys.stdin)
+    sys.exit(build(BuildOrder(**order_facts), parent_id))

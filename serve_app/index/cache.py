@@ -18,7 +18,7 @@ from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableEr
 from serve_app.index.batch import Answer, Group, grouped, search_group
 from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.loading import Loaded, Loader
-from serve_app.index.records import Moment, Passed, SearchRequest
+from serve_app.index.records import Changes, Moment, Passed, SearchRequest
 from serve_app.index.store import GalleryStore
 from serve_app.types import Consistency, GalleryInfo, Shard
 
@@ -61,10 +61,12 @@ class GalleryCache:
         self._swap_after: dict[str, float] = {}  # monotonic seconds, of those that failed
         self._lock = threading.RLock()  # a future that is done calls back at once
         self._beside = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._swapper = ThreadPoolExecutor(1, thread_name_prefix="swap")  # never before a load
         self._down_until = 0.0
 
     def close(self) -> None:
-        self._beside.shutdown(cancel_futures=True)
+        for threads in (self._beside, self._swapper):
+            threads.shutdown(cancel_futures=True)
 
     def search(self, requests: Sequence[SearchRequest]) -> list[Answer | Future[Answer]]:
         """One answer a request, in order, or its future where the gallery must be read first. A bad
@@ -82,7 +84,8 @@ class GalleryCache:
 
     def tidy(self) -> None:
         """Let go of galleries that are no more. Raises UnavailableError."""
-        keys = list(self._entries)
+        with self._lock:
+            keys = list({*self._entries, *self._swaps, *self._loads, *self._swap_after})
         there = self._store.describe(keys, self._shard, patient=False) if keys else {}
         with self._lock:
             for key in keys:
@@ -90,6 +93,7 @@ class GalleryCache:
                     self._entries.pop(key, None)
                     self._swaps.pop(key, None)
                     self._loads.pop(key, None)
+                    self._swap_after.pop(key, None)
 
     def wait_for_swaps(self) -> None:
         """Until what is under way beside is done: for tests and orderly ends."""
@@ -114,10 +118,12 @@ class GalleryCache:
         if eventual and time.monotonic() < self._down_until:
             return {}, UnavailableError(UNAVAILABLE)
         try:
-            return self._store.describe(keys, self._shard, patient=not eventual), None
+            standing = self._store.describe(keys, self._shard, patient=not eventual)
         except FaceServeError as error:
             self._down_until = time.monotonic() + DOWN_S
             return {}, error
+        self._down_until = 0.0
+        return standing, None
 
     def _is_at(self, key: str, moment: Moment) -> bool:
         return self.standing_of(key) == moment
@@ -136,14 +142,28 @@ class GalleryCache:
             if info is None:
                 self._entries.pop(group.key, None)
                 raise GalleryNotFoundError(f"gallery {group.key} does not exist; build it first")
-            beside = self._bring(info, group.at)
+            try:
+                beside = self._bring(info, group.at)
+            except UnavailableError as error:  # it went down just now
+                return self._without_store(group, info, error)
             return self._searched(group) if beside is None else self._later(group, info, beside)
         except FaceServeError as error:
             return dict.fromkeys(group.probes, error)
         except Exception as error:
             logger.error("searching a gallery failed: %s", type(error).__name__)
-            self._entries.pop(group.key, None)  # changes that were half applied are not served
+            self._entries.pop(group.key, None)  # it may be its index that is at fault
             return dict.fromkeys(group.probes, FaceServeError())
+
+    def _without_store(
+        self, group: Group, info: GalleryInfo, error: UnavailableError
+    ) -> dict[int, Answer]:
+        """What is in memory, for those whom it will do; not what is known to have been replaced."""
+        with self._lock:
+            entry = self._entries.get(group.key)
+            is_there = entry is not None and entry.info.generation == info.generation
+            if group.consistency is Consistency.STRONG or not is_there:
+                return dict.fromkeys(group.probes, error)
+            return self._searched(group, stale=True)
 
     def _bring(self, info: GalleryInfo, at: Moment | None) -> Future[None] | None:
         """Bring a gallery to ``info``, or to exactly ``at`` where that can still be told. None if
@@ -167,7 +187,7 @@ class GalleryCache:
             )
             if changes is None:
                 return self._start(info, self._load)
-            entry.apply(changes)
+            self._apply(entry, changes)
         self._consider_swap(entry, info)
         return None
 
@@ -189,17 +209,25 @@ class GalleryCache:
             return
         with self._lock:
             if self._entries.get(info.key) is entry:
-                entry.apply(changes)
+                self._apply(entry, changes)
+
+    def _apply(self, entry: Loaded, changes: Changes) -> None:
+        """Changes that were half applied are not served: the gallery is read anew then."""
+        try:
+            entry.apply(changes)
+        except BaseException:
+            self._entries.pop(entry.info.key, None)
+            raise
 
     def _consider_swap(self, entry: Loaded, info: GalleryInfo) -> None:
         """Have a newer index loaded beside, or a gallery that is mostly tombstones read anew."""
-        offered = info.snapshot is not None and info.snapshot != entry.offered
+        offered = info.snapshot not in (None, entry.offered, entry.snapshot)
         decayed = not entry.index.sealed_rows and (
             entry.index.dead_rows > len(entry.index) + self._inline
         )
         under_way = info.key in self._swaps and not self._swaps[info.key].done()
         if (offered or decayed) and not under_way and self._may_swap(info.key):
-            self._swaps[info.key] = self._beside.submit(self._swap, entry, info)
+            self._swaps[info.key] = self._swapper.submit(self._swap, entry, info)
 
     def _swap(self, entry: Loaded, info: GalleryInfo) -> None:
         """Load beside the served index and take its place, at least as far as that has come."""
@@ -208,7 +236,6 @@ class GalleryCache:
             with self._lock:
                 if self._entries.get(info.key) is not entry:
                     return
-                entry.offered = info.snapshot
                 if new.info.seq < entry.info.seq:
                     changes = self._store.changes(new.info, self._shard)
                     if changes is None:
@@ -232,21 +259,25 @@ class GalleryCache:
         def answer(done: Future[None]) -> None:
             answers: Mapping[int, Answer]
             try:
-                done.result()
-                with self._lock:
-                    set_faiss_threads(self._threads)
-                    again = self._bring(info, group.at)
-                    if again is not None:
-                        again.add_done_callback(answer)
-                        return
-                    answers = self._searched(group)
+                try:
+                    done.result()
+                    with self._lock:
+                        set_faiss_threads(self._threads)
+                        again = self._bring(info, group.at)
+                        if again is not None:
+                            again.add_done_callback(answer)
+                            return
+                        answers = self._searched(group)
+                except UnavailableError as error:
+                    answers = self._without_store(group, info, error)
             except FaceServeError as error:
                 answers = dict.fromkeys(group.probes, error)
             except BaseException as error:
                 logger.error("reading a gallery failed: %s", type(error).__name__)
                 answers = dict.fromkeys(group.probes, FaceServeError())
             for position, future in futures.items():
-                future.set_result(answers[position])
+                if future.set_running_or_notify_cancel():  # not where its caller went away
+                    future.set_result(answers[position])
 
         beside.add_done_callback(answer)
         return futures

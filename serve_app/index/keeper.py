@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from serve_app.errors import FaceServeError
@@ -87,16 +87,21 @@ class Keeper:
             self._thread.join()
 
     def look(self) -> None:
-        """One look: build what is wanted, prune what is due. Raises FaceServeError, OSError."""
+        """One look: build what is wanted, prune what is due. One gallery's trouble is no other's.
+        Raises FaceServeError, OSError."""
         standings = self._store.standings(self._shard, self._rules.exact_until)
         for standing in standings:
             if self._stop.is_set():
                 return
-            if self._is_wanted(standing):
-                self._build(standing)
-            self._drop_superfluous(standing)
+            for work in (self._build, self._drop_superfluous):
+                try:
+                    work(standing)
+                except (FaceServeError, OSError) as error:
+                    logger.warning("upkeep of a gallery broke off: %s", type(error).__name__)
         if time.monotonic() >= self._next_prune:
-            self._next_prune = time.monotonic() + self._housekeeping.prune_every_s
+            # Half of the time is over when files that nobody knows are old enough to go.
+            every_s = min(self._housekeeping.prune_every_s, self._rules.erase_within_s / 4)
+            self._next_prune = time.monotonic() + every_s
             self._prune()
             self._tidy()
 
@@ -114,10 +119,21 @@ class Keeper:
         )
 
     def _build(self, standing: Standing) -> None:
+        if not self._is_wanted(standing):
+            return
         generation = standing.info.generation
         lease = f"build/{generation}/{self._shard.of}-{self._shard.number}"
         if not self._store.take_lease(lease, self._name, LEASE_S):
             return
+        try:
+            newest = self._store.snapshots(generation, self._shard)[:1]
+            if self._is_wanted(replace(standing, snapshot=newest[0] if newest else None)):
+                self._build_leased(standing, lease)  # else another has just built it
+        finally:
+            self._store.give_back_lease(lease, self._name)
+
+    def _build_leased(self, standing: Standing, lease: str) -> None:
+        generation = standing.info.generation
         started = time.monotonic()
         order = BuildOrder(
             *self._urls,
@@ -127,10 +143,7 @@ class Keeper:
             self._shard.of,
             self._threads,
         )
-        try:
-            code, complaint = self._wait_for(self._start_build(order), lease)
-        finally:
-            self._store.give_back_lease(lease, self._name)
+        code, complaint = self._wait_for(self._start_build(order), lease)
         seconds = time.monotonic() - started
         if code in (builder.BUILT, builder.NOTHING_TO_DO):
             self._failures.pop(generation, None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from serve_app.errors import GalleryNotFoundError, UnavailableError
 from serve_app.index.gallery import FaissDevice, GalleryIndex, Segment, read_sealed
-from serve_app.index.records import Changes, SnapshotRow
+from serve_app.index.records import Changes, Moment, SnapshotRow
 from serve_app.index.snapshots import BadSnapshotError, Manifest, SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryInfo, Metric, Shard
@@ -120,12 +120,16 @@ class Loader:
             return
         if self._shard.of > 1:  # counted later than read: something may have changed between
             standing = self._store.describe([info.key]).get(info.key)
-            if standing is None or standing.seq != info.seq:
+            if standing is None or _moment(standing) != _moment(info):
                 return
         raise UnavailableError(
             f"gallery {info.key} has {len(index)} templates in the store instead of {expected}: "
             "it is damaged, restore a backup"
         )
+
+
+def _moment(info: GalleryInfo) -> Moment:
+    return Moment(info.generation, info.seq)
 
 
 def _check_same(manifest: Manifest, row: SnapshotRow, info: GalleryInfo) -> None:

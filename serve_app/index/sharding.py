@@ -35,8 +35,9 @@ class ShardedSearch:
         self, requests: Sequence[SearchRequest]
     ) -> list[SearchResult | FaceServeError]:
         """One answer a request, in order; a bad request fails alone, with its error as its answer.
+        So do strong ones where the store doesn't answer.
 
-        Raises UnavailableError where a shard or, for strong searches, the store doesn't answer.
+        Raises UnavailableError where a shard doesn't answer.
         """
         answers: dict[int, SearchResult | FaceServeError] = {}
         waiting = await self._dated(requests, answers)
@@ -53,8 +54,12 @@ class ShardedSearch:
         """Strong requests with the moment they ask for; eventual ones as they are."""
         strong = {i: r for i, r in enumerate(requests) if r.consistency is Consistency.STRONG}
         keys = sorted({request.key for request in strong.values()})
-        standing = await self._describe(keys) if keys else {}
         waiting = dict(enumerate(requests))
+        try:
+            standing = await self._describe(keys) if keys else {}
+        except FaceServeError as error:  # the eventual ones in the batch can do without
+            answers |= dict.fromkeys(strong, error)
+            return {i: request for i, request in waiting.items() if i not in strong}
         for position, request in strong.items():
             info = standing.get(request.key)
             if info is None:

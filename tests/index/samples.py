@@ -37,7 +37,7 @@ def build(
     key: str = "staff",
     count: int = 3,
     *,
-    index_type: IndexType = IndexType.FLAT,
+    index_type: str = IndexType.FLAT,
     metric: Metric = Metric.IP,
 ) -> Embeddings:
     """A gallery with the labels "0", "1" and so on: what was enrolled."""

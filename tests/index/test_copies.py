@@ -117,3 +117,18 @@ def test_a_gallery_that_is_gone(store: GalleryStore) -> None:
     build(store)
     with pytest.raises(GalleryNotFoundError):
         list(parts(Disturbed(store, lambda: store.do(Drop("staff"))), "staff"))
+
+
+def test_what_comes_after_the_last_page_is_late(store: GalleryStore) -> None:
+    build(store, count=2)
+    steps = iter(
+        [
+            lambda: None,
+            lambda: store.add("staff", ["x", "y"], embeddings(2), with_labels=False),
+        ]
+    )
+    copied = list(parts(Disturbed(store, in_turn(steps)), "staff"))
+    ending = copied[-1]
+    assert isinstance(ending, Ending)
+    assert ending.late.templates.labels == ["x", "y"]
+    assert ids_of(copied) == [0, 1, 2, 3]

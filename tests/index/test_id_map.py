@@ -14,8 +14,8 @@ from serve_app.index import id_map
 from serve_app.index.id_map import read_id_map, write_id_map
 
 NASTY = ["", " ", "null", "yes", "1", "007", "1e3", "2026-01-01", "~", "- a", "a: b", "#x", "'",
-         '"', "!!python/object:os.system", "&a", "*a", "{", "[", "a\nb", "\ttab", "x " * 200, "张三",
-         "😀", "\x00\x07\x85\u2028\ufeff", "<<", "=", "..."]  # fmt: skip
+         '"', "!!python/object:os.system", "&a", "*a", "{", "[", "a\nb", "\ttab", "x " * 200,
+         "张三", "😀", "\x00\x07\x85\u2028\ufeff", "<<", "=", "..."]  # fmt: skip
 
 
 def written(directory: Path, ids: list[int], labels: list[str]) -> Path:

@@ -1,45 +1,55 @@
-"""Whatever happens in whatever order, on two stores of one file, searches are right.
+"""Whatever happens in whatever order, on both databases, searches of two replicas are right: of the
+whole galleries and of their shards, from the store, from snapshots, also from torn ones.
 
-The oracle is brute force over a dictionary. Flat must equal it; of IVF and HNSW, which may miss
-what is nearest, what holds without regard to recall is asked: nobody removed or unknown, the right
-label and score, each once, nearest first.
+The oracle is ``oracle.Gallery``.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
-from serve_app.errors import GalleryNotFoundError
-from serve_app.index.cache import GalleryCache
-from serve_app.index.records import SearchRequest
-from serve_app.index.store import GalleryStore
-from serve_app.types import (
-    Candidate,
-    Embeddings,
-    IndexType,
-    Metric,
-    Receipt,
-    SearchResult,
-    Vectors,
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
 )
 
+import pytest
+
+from serve_app.errors import FaceServeError, GalleryNotFoundError, InvalidRequestError
+from serve_app.index.gallery import least_templates
+from serve_app.index.keeper import Housekeeping
+from serve_app.index.mutations import Add, Create, Drop, Mutation, Optimize, Remove, RemoveLabel
+from serve_app.index.records import SearchRequest
+from serve_app.index.rules import UpkeepRules, wants_build
+from serve_app.types import Embeddings, IndexType, Metric, Receipt, SearchResult, Shard, Vectors
+
+from .damage import tear
+from .oracle import Gallery
+from .replica import HALVES, WHOLE, Replica
 from .samples import MODEL, vectors
+from .upkeep import keeper_of
 
 POOL = vectors(64, seed=1)
 """Few different vectors: so galleries hold the same one many times, and probes hit it."""
+PEOPLE = 5
+"""Few different labels: removing one removes many templates."""
+
+SHARDS = (WHOLE, *HALVES)
+INLINE = (2000, 20)
+"""Of the two replicas: what one reads at once, the other reads beside."""
 
 counts = st.sampled_from([0, 1, 2, 7, 30, 400])
 seeds = st.integers(0, 1000)
 replicas = st.integers(0, 1)
+shards = st.sampled_from(SHARDS)
 asked = st.sampled_from([[0, 1], [1, 0], [0], [1], []])
 """Replicas that are searched after it: the others fall behind."""
 
@@ -47,72 +57,41 @@ keys = st.sampled_from([str(index_type) for index_type in IndexType])
 """There is a gallery of each type, which gives it its name."""
 
 
-@dataclass
-class Gallery:
-    """The oracle."""
-
-    index_type: IndexType
-    metric: Metric
-    seq: int = 1
-    next_id: int = 0
-    templates: dict[int, tuple[str, Vectors]] = field(default_factory=dict)
-
-    def enrol(self, labels: Sequence[str], enrolled: Vectors) -> list[int]:
-        ids = list(range(self.next_id, self.next_id + len(labels)))
-        self.templates |= dict(zip(ids, zip(labels, enrolled, strict=True), strict=True))
-        self.next_id += len(labels)
-        return ids
-
-    def receipt(self, ids: list[int]) -> Receipt:
-        labels = {number: label for number, (label, _) in sorted(self.templates.items())}
-        return Receipt(ids, len(labels), labels)
-
-    def check(self, probe: Vectors, top_k: int, candidates: list[Candidate]) -> None:
-        found = [candidate.template_id for candidate in candidates]
-        assert len(set(found)) == len(found) <= top_k
-        assert set(found) <= self.templates.keys()
-        assert [c.label for c in candidates] == [self.templates[n][0] for n in found]
-        given = [candidate.score for candidate in candidates]
-        assert given == pytest.approx([self.score(probe, n) for n in found], abs=1e-5)
-        sign = -1 if self.metric is Metric.IP else 1
-        keys = [(sign * score, number) for score, number in zip(given, found, strict=True)]
-        assert keys == sorted(keys)
-        if self.index_type is IndexType.FLAT:
-            everyone = sorted(sign * self.score(probe, number) for number in self.templates)
-            assert [sign * score for score in given] == pytest.approx(everyone[:top_k], abs=1e-5)
-
-    def score(self, probe: Vectors, number: int) -> float:
-        left, right = probe.astype(float), self.templates[number][1].astype(float)
-        return float(left @ right if self.metric is Metric.IP else ((left - right) ** 2).sum())
-
-
 class Galleries(RuleBasedStateMachine):
-    """Two replicas, each with a store of its own on the same file.
+    """Two replicas of one database and one directory of snapshots, each of them both whole and in
+    two shards.
 
     Few rules that do much: Hypothesis switches rules off at random, and would else do nothing but
     restart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, url: str, snapshots: Path) -> None:
         super().__init__()
-        self._directory = tempfile.TemporaryDirectory()
-        self._url = f"sqlite:///{Path(self._directory.name) / 'galleries.sqlite'}"
+        self._url = url
+        self._snapshots = snapshots
         self.model: dict[str, Gallery] = {}
+        self.said: list[tuple[Mutation, Receipt]] = []
         self._open()
 
     def _open(self) -> None:
-        self.stores = [GalleryStore(self._url) for _ in range(2)]
-        self.caches = [GalleryCache(store) for store in self.stores]
+        self.replicas = [self._replica(number) for number in range(2)]
+
+    def _replica(self, number: int) -> Replica:
+        return Replica(self._url, self._snapshots, SHARDS, inline=INLINE[number])
 
     def _close(self) -> None:
-        for cache in self.caches:
-            cache.close()
-        for store in self.stores:
-            store.close()
+        for replica in self.replicas:
+            replica.close()
 
     def teardown(self) -> None:
+        for key in self.model:
+            self.replicas[0].store.do(Drop(key))
         self._close()
-        self._directory.cleanup()
+
+    def _do(self, mutation: Mutation, replica: int = 0) -> Receipt:
+        receipt = self.replicas[replica].store.do(mutation)
+        self.said.append((mutation, receipt))
+        return receipt
 
     @initialize(
         metrics=st.tuples(*[st.sampled_from(Metric)] * 3),
@@ -122,25 +101,21 @@ class Galleries(RuleBasedStateMachine):
     def create(self, metrics: Sequence[Metric], counts: tuple[int, int], seed: int) -> None:
         sizes = [counts[0], 400, counts[1]]  # 390 train the IVF
         for index_type, metric, count in zip(IndexType, metrics, sizes, strict=True):
-            labels, enrolled = people(count, seed)
-            receipt = self.stores[0].create(
-                index_type,
-                index_type,
-                metric,
-                labels,
-                Embeddings(MODEL, enrolled),
-                with_labels=True,
-            )
-            gallery = self.model[index_type] = Gallery(index_type, metric)
-            assert receipt == gallery.receipt(gallery.enrol(labels, enrolled))
+            self._create(str(index_type), metric, count, seed)
+
+    def _create(self, key: str, metric: Metric, count: int, seed: int) -> None:
+        labels, enrolled = people(count, seed)
+        embeddings = Embeddings(MODEL, enrolled)
+        receipt = self._do(Create(key, key, metric, labels, embeddings, with_labels=True))
+        gallery = self.model[key] = Gallery(key, key, metric)
+        assert receipt == gallery.receipt(gallery.enrol(labels, enrolled))
 
     @rule(replica=replicas, key=keys, count=counts, seed=seeds, asked=asked)
     def add(self, replica: int, key: str, count: int, seed: int, asked: list[int]) -> None:
         gallery = self.model[key]
         labels, enrolled = people(count, seed)
-        receipt = self.stores[replica].add(
-            key, labels, Embeddings(MODEL, enrolled), with_labels=True
-        )
+        mutation = Add(key, labels, Embeddings(MODEL, enrolled), with_labels=True)
+        receipt = self._do(mutation, replica)
         assert receipt == gallery.receipt(gallery.enrol(labels, enrolled))
         gallery.seq += count > 0
         self._search(asked, seed)
@@ -153,71 +128,168 @@ class Galleries(RuleBasedStateMachine):
         single = st.sampled_from([*gallery.templates, -1]).map(lambda number: [number])
         some = st.lists(st.integers(-2, gallery.next_id + 2), max_size=20)
         every = st.sampled_from([2, 3, 10]).map(lambda step: list(range(0, gallery.next_id, step)))
-        wanted = data.draw(single | every | some | st.just(list(range(gallery.next_id))))
-        gone = sorted(set(wanted) & gallery.templates.keys())
-        for number in gone:
-            del gallery.templates[number]
-        gallery.seq += len(gone) > 0
-        for expected in (gone, []):  # a repetition changes nothing
-            receipt = self.stores[replica].remove(key, wanted, with_labels=True)
-            assert receipt == gallery.receipt(expected)
+        label = st.sampled_from(people(PEOPLE, 0)[0])
+        wanted = data.draw(
+            single | every | some | label | st.just(list(range(gallery.next_id))), label="wanted"
+        )
+        for _ in range(2):  # a repetition changes nothing
+            if isinstance(wanted, str):
+                receipt = self._do(RemoveLabel(key, wanted), replica)
+                gone = gallery.remove(gallery.labelled(wanted))
+            else:
+                receipt = self._do(Remove(key, wanted, with_labels=True), replica)
+                gone = gallery.remove(wanted)
+            assert receipt == gallery.receipt(gone, with_labels=not isinstance(wanted, str))
         self._search(asked, seed)
+
+    @rule(replica=replicas, key=keys, shard=shards, seed=seeds, asked=asked)
+    def build(self, replica: int, key: str, shard: Shard, seed: int, asked: list[int]) -> None:
+        gallery = self.model[key]
+        builder = self.replicas[replica]
+        try:
+            row = builder.build(key, shard)
+        except InvalidRequestError:
+            held = len([n for n in gallery.templates if n % shard.of == shard.number])
+            assert held < least_templates(key, vectors(1).shape[1], gallery.metric)
+            return
+        assert row is not None
+        assert row.seq == gallery.seq
+        self._search(asked, seed)
+
+    @rule(replica=replicas, key=keys, shard=shards, hurry=st.booleans(), asked=asked, seed=seeds)
+    def look_after(
+        self, replica: int, key: str, shard: Shard, hurry: bool, asked: list[int], seed: int
+    ) -> None:
+        """Somebody asks for a fresh index; a keeper looks. In a hurry no snapshot may hold what was
+        removed, nor may the store keep the removals."""
+        kept_by = self.replicas[replica]
+        self._do(Optimize(key), replica)
+        rules = UpkeepRules(exact_until=50, erase_within_s=0.0 if hurry else 3600.0)
+        housekeeping = Housekeeping(tombstones=0 if hurry else 100)
+        keeper_of(kept_by, shard, rules, housekeeping).look()
+        for standing in kept_by.store.standings(shard, 0):
+            gallery = self.model[standing.info.key]
+            needed = least_templates(gallery.key, vectors(1).shape[1], gallery.metric)
+            if len(gallery.templates) > 3 * needed:
+                assert not wants_build(standing, shard, rules, 0.0)
+            if hurry and standing.snapshot is not None:
+                assert standing.snapshot.seq >= standing.removed_seq
+        self._search(asked, seed)
+
+    @rule(key=keys, metric=st.sampled_from(Metric), count=counts, seed=seeds, asked=asked)
+    def drop(self, key: str, metric: Metric, count: int, seed: int, asked: list[int]) -> None:
+        """And build it anew, with other content."""
+        gallery = self.model.pop(key)
+        assert self._do(Drop(key)) == gallery.receipt([], with_labels=False)
+        self._search(asked, seed, absent=key)
+        self._create(key, metric, count, seed)
+        self._search(asked, seed)
+
+    @rule(replica=replicas, data=st.data())
+    def send_again(self, replica: int, data: st.DataObject) -> None:
+        """An answer was lost: it is done once, and answered as it was. Labels that went since are
+        left out, and nothing comes back."""
+        mutation, receipt = data.draw(st.sampled_from(self.said), label="again")
+        again = self.replicas[replica].store.do(mutation)
+        assert (again.ids, again.count, again.key) == (receipt.ids, receipt.count, receipt.key)
+        assert (again.labels or {}).items() <= (receipt.labels or {}).items()
 
     @rule(asked=asked, seed=seeds)
     def search(self, asked: list[int], seed: int) -> None:
         self._search(asked, seed)
 
-    def _search(self, asked: list[int], seed: int) -> None:
-        """Every gallery and one that is not there, in one batch, of each replica asked."""
-        chance = np.random.default_rng(seed)
-        top_k = int(chance.choice([0, 1, 3, 10, 5000]))
-        requests = []
-        for key in (*self.model, "nobody"):
-            known = POOL[chance.integers(0, len(POOL), 2)]
-            probes = np.concatenate([known, vectors(2, seed=seed)])
-            requests.append(SearchRequest(key, Embeddings(MODEL, probes), top_k))
-        for replica in asked:
-            *answers, nobody = self.caches[replica].search(requests)
-            assert isinstance(nobody, GalleryNotFoundError)
-            for request, answer in zip(requests[:-1], answers, strict=True):
-                assert isinstance(answer, SearchResult)
-                gallery = self.model[request.key]
-                assert answer.metric is gallery.metric
-                for probe, candidates in zip(
-                    request.probes.vectors, answer.candidates, strict=True
-                ):
-                    gallery.check(probe, top_k, candidates)
+    @rule(
+        replica=replicas,
+        how=st.sampled_from(["cut", "flip", "delete"]),
+        where=st.floats(0, 1),
+        data=st.data(),
+        seed=seeds,
+    )
+    def damage(
+        self, replica: int, how: str, where: float, data: st.DataObject, seed: int
+    ) -> None:
+        """A file of a snapshot is torn, and a replica starts; it answers as if it were not."""
+        for each in self.replicas:
+            each.settle()
+        files = sorted(
+            (file for file in self._snapshots.rglob("*") if file.is_file()),
+            key=lambda file: (file.stat().st_mtime_ns, file.name),
+        )
+        if files:
+            chosen = data.draw(st.integers(0, len(files) - 1), label="file, from the newest")
+            tear(files[-1 - chosen], how, where)
+            self._restart(replica)
+            self._search([replica], seed)
 
-    @rule(replica=replicas, what=st.sampled_from(["rebuild", "replace", "restart"]))
+    @rule(replica=replicas, what=st.sampled_from(["settle", "restart", "crash"]))
     def happen(self, replica: int, what: str) -> None:
-        if what == "rebuild":
-            self.caches[replica].wait_for_rebuilds()
-        elif what == "replace":
-            self.caches[replica].close()
-            self.caches[replica] = GalleryCache(self.stores[replica])
+        if what == "settle":
+            self.replicas[replica].settle()
+        elif what == "restart":
+            self._restart(replica)
         else:
             self._close()
             self._open()
 
+    def _restart(self, replica: int) -> None:
+        self.replicas[replica].close()
+        self.replicas[replica] = self._replica(replica)
+
+    def _search(self, asked: list[int], seed: int, absent: str = "nobody") -> None:
+        """Every gallery and one that is not there, in one batch, of each replica asked: of it whole
+        or of its shards."""
+        chance = np.random.default_rng(seed)
+        top_k = int(chance.choice([0, 1, 3, 10, 5000]))
+        requests = []
+        for key in (*self.model, absent):
+            known = POOL[chance.integers(0, len(POOL), 2)]
+            probes = np.concatenate([known, vectors(2, seed=seed)])
+            requests.append(SearchRequest(key, Embeddings(MODEL, probes), top_k))
+        ways: list[Callable[[Replica], Sequence[object]]] = [
+            lambda replica: replica.search(requests),
+            lambda replica: replica.search_shards(requests),
+        ]
+        for replica in asked:
+            *answers, nobody = ways[chance.integers(2)](self.replicas[replica])
+            assert isinstance(nobody, GalleryNotFoundError)
+            for request, answer in zip(requests[:-1], answers, strict=True):
+                self._check(request, answer)
+
+    def _check(self, request: SearchRequest, answer: object) -> None:
+        if isinstance(answer, FaceServeError):
+            raise answer
+        assert isinstance(answer, SearchResult)
+        gallery = self.model[request.key]
+        assert answer.metric is gallery.metric
+        assert not answer.stale
+        for probe, candidates in zip(request.probes.vectors, answer.candidates, strict=True):
+            gallery.check(probe, request.top_k, candidates)
+
     @invariant()
     def the_store_counts_mutations(self) -> None:
-        told = self.stores[0].describe(list(self.model))
-        assert {key: info.seq for key, info in told.items()} == {
-            key: gallery.seq for key, gallery in self.model.items()
+        told = self.replicas[0].store.describe(list(self.model))
+        assert {key: (info.seq, info.size, info.next_id) for key, info in told.items()} == {
+            key: (gallery.seq, len(gallery.templates), gallery.next_id)
+            for key, gallery in self.model.items()
         }
 
 
 def people(count: int, seed: int) -> tuple[list[str], Vectors]:
+    """The first of PEOPLE labels; anyone's vectors."""
     chosen = np.random.default_rng(seed).integers(0, len(POOL), count)
-    return [f"person {seed}-{number}" for number in chosen], POOL[chosen]
+    return [f"person {number % PEOPLE}" for number in range(count)], POOL[chosen]
 
 
-TestGalleries = Galleries.TestCase
-TestGalleries.settings = settings(
-    max_examples=20,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    # With a disk under it, shrinking takes minutes: turn it on to look into a failure.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-)
+@pytest.mark.soak
+def test_galleries(database_url: str, tmp_path: Path, soak: bool) -> None:
+    run_state_machine_as_test(
+        functools.partial(Galleries, database_url, tmp_path / "snapshots"),
+        settings=settings(
+            max_examples=400 if soak else 16,
+            stateful_step_count=40 if soak else 20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            # With a disk under it, shrinking takes minutes: turn it on to look into a failure.
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        ),
+    )

@@ -190,7 +190,7 @@ def test_the_whole_service_is_killed(
             timer.start()
             histories.append(
                 run(
-                    lambda _, s=service: HttpClient([s], names, "people"),
+                    partial(client_of, service, names),
                     clients=8,
                     operations=40,
                     seconds=20,
@@ -204,6 +204,10 @@ def test_the_whole_service_is_killed(
         with capsys.disabled():
             print(f"\n{len(history.operations)} operations over 20 killed services")
         require_linearizable(history, EmptiedModel)
+
+
+def client_of(service: Service, names: Names, _: int) -> HttpClient:
+    return HttpClient([service], names, "people")
 
 
 def kill_all(service: Service) -> None:

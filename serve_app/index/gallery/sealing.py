@@ -65,8 +65,6 @@ def read_sealed(
     _compare("number of ids", len(ids), count)
     _compare("number of labels", len(labels), count)
     index = to_device(index, device or FaissDevice())
-    if device is not None:
-        index = to_device(index, device)
     return Segment.sealed(index_type, metric, index, ids, labels)
 
 

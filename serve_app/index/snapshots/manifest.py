@@ -45,7 +45,7 @@ def decoded(content: bytes) -> Manifest:
         facts = json.loads(content)
         checksum = facts.pop("checksum")
         form = facts.pop("format")
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise BadSnapshotError("its manifest is torn") from None
     if form != FORMAT:
         raise BadSnapshotError(f"its format is {form}, this version reads {FORMAT}")

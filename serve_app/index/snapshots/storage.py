@@ -32,13 +32,17 @@ logger = logging.getLogger(__name__)
 
 UNFINISHED = "unfinished-"
 """Prefix of folders that are being written; what is left of a killed process has it too."""
+SCRATCH = "face-serve-snapshot-"
+"""The same beside an object store, in the system's directory for temporary files: what is on its
+way there or back."""
 
 
 class SnapshotStorage:
     """Snapshots under ``url``: a directory's path or a URL of fsspec (``s3://bucket/prefix``).
 
     Names are relative: ``generation/shard/snapshot``. Raises ConfigError for a URL that fsspec
-    can't use, without the URL: it may hold credentials.
+    can't use, without the URL: it may hold credentials; and for a directory that can't be made.
+    What an object store's client raises becomes an OSError that only names its kind.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,15 +55,21 @@ class SnapshotStorage:
                 "package that fsspec needs for it, or give a directory"
             ) from None
         self._local = "file" in _protocols(self._files)
+        # Folders of this process's own: where they are, and how their names begin.
+        self._scratch, self._prefix = Path(tempfile.gettempdir()), SCRATCH
         if self._local:
-            root = Path(self._root)
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._scratch, self._prefix = Path(self._root), UNFINISHED
+            try:
+                self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(
+                    f"snapshots.url: the directory can't be made ({type(error).__name__})"
+                ) from None
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
         """A private folder to write a snapshot's files into; gone afterwards, if not published."""
-        parent = self._root if self._local else None
-        folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))  # mode 0700
+        folder = Path(tempfile.mkdtemp(prefix=self._prefix, dir=self._scratch))  # mode 0700
         try:
             yield folder
         finally:
@@ -77,9 +87,10 @@ class SnapshotStorage:
                 _sync_folder(folder)
             return
         target_url = f"{self._root}/{name}"
-        for file in manifest.files:
-            self._files.put_file(str(workspace / file), f"{target_url}/{file}")
-        self._files.pipe_file(f"{target_url}/{MANIFEST}", manifest.encoded())
+        with _as_os_errors():
+            for file in manifest.files:
+                self._files.put_file(str(workspace / file), f"{target_url}/{file}")
+            self._files.pipe_file(f"{target_url}/{MANIFEST}", manifest.encoded())
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[tuple[Path, Manifest]]:
@@ -93,19 +104,20 @@ class SnapshotStorage:
             check_files(self._path(name), manifest)
             yield self._path(name), manifest
             return
-        with tempfile.TemporaryDirectory(prefix="face-serve-snapshot-") as folder:
+        with self.workspace() as folder:
             for file in manifest.files:
-                with contextlib.suppress(FileNotFoundError):  # check_files names it
-                    local = str(Path(folder) / PurePosixPath(file).name)
+                # One that is not there is named by check_files.
+                with contextlib.suppress(FileNotFoundError), _as_os_errors():
+                    local = str(folder / PurePosixPath(file).name)
                     self._files.get_file(f"{self._root}/{name}/{file}", local)
-            check_files(Path(folder), manifest)
-            yield Path(folder), manifest
+            check_files(folder, manifest)
+            yield folder, manifest
 
     def remove(self, name: str) -> None:
         """Its manifest first: half a removal is no snapshot. One that is not there is no error."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _as_os_errors():
             self._files.rm_file(f"{self._root}/{name}/{MANIFEST}")
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _as_os_errors():
             self._files.rm(f"{self._root}/{name}", recursive=True)
         if self._local:  # folders of a generation that has none left
             for folder in list(self._path(name).parents)[:2]:
@@ -114,7 +126,7 @@ class SnapshotStorage:
 
     def remove_foreign(self, name: str, older_than_s: float) -> None:
         """Remove a snapshot that no database knows, unless it may just be being published."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _as_os_errors():
             facts = [self._files.info(path) for path in self._files.find(f"{self._root}/{name}")]
             newest = max((_changed_at(fact) for fact in facts), default=0.0)
             if time.time() - newest > older_than_s:
@@ -122,35 +134,48 @@ class SnapshotStorage:
 
     def names(self) -> list[str]:
         """Every snapshot that is there, finished or torn."""
-        self._files.invalidate_cache()
-        found = []
-        for path in self._files.glob(f"{self._root}/*/*/*"):
-            name = str(PurePosixPath(path).relative_to(PurePosixPath(self._root)))
-            if not name.startswith(UNFINISHED):
-                found.append(name)
-        return found
+        if self._local:  # without fsspec's glob, which would take brackets in the root for its own
+            root = Path(self._root)
+            found = {path.relative_to(root).as_posix() for path in root.glob("*/*/*")}
+        else:
+            with _as_os_errors():
+                self._files.invalidate_cache()
+                paths = [path.removeprefix(self._root) for path in self._files.find(self._root)]
+            parts = [path.strip("/").split("/") for path in paths]
+            found = {"/".join(part[:3]) for part in parts if len(part) > 3}
+        return sorted(name for name in found if not name.startswith(UNFINISHED))
 
     def sweep(self, older_than_s: float) -> None:
-        """Remove what killed processes left unfinished that long ago."""
-        if not self._local:
-            return  # uploads without a manifest are swept by name, as foreign snapshots
-        for folder in Path(self._root).glob(f"{UNFINISHED}*"):
+        """Remove what killed processes left unfinished that long ago. What they left in an object
+        store lacks its manifest, and goes by name, as foreign snapshots do."""
+        for folder in self._scratch.glob(f"{self._prefix}*"):
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > older_than_s:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def _manifest(self, name: str) -> Manifest:
         folder = f"{self._root}/{name}"
-        try:
-            content = self._files.cat_file(f"{folder}/{MANIFEST}")
-        except FileNotFoundError:
-            if self._files.exists(folder):
-                raise BadSnapshotError(f"{MANIFEST} is missing") from None
-            raise
+        with _as_os_errors():
+            try:
+                content = self._files.cat_file(f"{folder}/{MANIFEST}")
+            except FileNotFoundError:
+                if self._files.exists(folder):
+                    raise BadSnapshotError(f"{MANIFEST} is missing") from None
+                raise
         return decoded(content)
 
     def _path(self, name: str) -> Path:
         return Path(self._root) / name
+
+
+@contextlib.contextmanager
+def _as_os_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, BadSnapshotError):
+        raise
+    except Exception as error:
+        raise OSError(f"the object store failed: {type(error).__name__}") from None
 
 
 def _protocols(files: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from serve_app.index.copies import CopiedRows, Ending, KeptAnswer
-from serve_app.index.records import gallery_info, template_rows
+from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.reading import TEMPLATE
 from serve_app.index.store.schema import operation, template
 from serve_app.index.store.writing import find
@@ -29,7 +29,7 @@ def copied_page(
         .limit(limit)
     ).all()
     return CopiedRows(
-        template_rows([row[:4] for row in rows], info.dimension), [row.added_seq for row in rows]
+        read_templates([row[:4] for row in rows], info.dimension), [row.added_seq for row in rows]
     )
 
 
@@ -52,7 +52,7 @@ def copied_ending(connection: Connection, info: GalleryInfo, after_id: int) -> E
         .order_by(operation.c.id)
     )
     return Ending(
-        GalleryEntry(gallery_info(row), row.created_at, row.changed_at),
+        GalleryEntry(read_gallery(row), row.created_at, row.changed_at),
         list(connection.execute(removed.order_by(template.c.id)).scalars()),
         copied_page(connection, info, after_id, None),
         [_answer(each._mapping) for each in connection.execute(answers)],

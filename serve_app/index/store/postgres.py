@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -95,11 +96,15 @@ def _complaint(error: DBAPIError | CommandError) -> str:
     """What to do about it. The errors' own texts hold addresses and users."""
     if isinstance(error, CommandError):
         return NEWER
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if state.startswith("28"):
-        return "refuses the user or password of database_url"
-    if state == "3D000":
+    state = getattr(error.orig, "sqlstate", None)
+    # A refused connection has no state, only a text, which an English server begins like this.
+    said = str(error.orig) if state is None else ""
+    if re.search(r'FATAL: +database ".*" does not exist', said):
         return "does not exist: create it on the server"
+    if re.search(
+        r'FATAL: +(password authentication failed|role ".*" (does not|is not)|no pg_hba)', said
+    ):
+        return "refuses the user or password of database_url"
     if state == "42501":
         return "may not be changed by the user of database_url: grant it what it needs"
     return "can't be reached: check that the server runs and that database_url is right"

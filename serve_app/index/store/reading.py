@@ -9,13 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
-from serve_app.index.records import (
-    Changes,
-    TemplateRows,
-    gallery_info,
-    label_digest,
-    template_rows,
-)
+from serve_app.index.records import Changes, TemplateRows, label_digest
+from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.schema import gallery, snapshot, template
 from serve_app.index.store.writing import TENANT, find
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
@@ -45,7 +40,7 @@ def describe(connection: Connection, keys: Sequence[str], shard: Shard) -> dict[
                 gallery.c.tenant == TENANT, gallery.c.key.in_(part)
             )
         )
-        found |= {row.key: gallery_info(row, row.newest) for row in rows}
+        found |= {row.key: read_gallery(row, row.newest) for row in rows}
     return found
 
 
@@ -57,7 +52,7 @@ def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEnt
         .order_by(gallery.c.key)
         .limit(limit)
     )
-    return [GalleryEntry(gallery_info(row), row.created_at, row.changed_at) for row in rows]
+    return [GalleryEntry(read_gallery(row), row.created_at, row.changed_at) for row in rows]
 
 
 def entry(connection: Connection, key: str) -> GalleryEntry | None:
@@ -98,7 +93,7 @@ def page(
         .order_by(template.c.id)
         .limit(limit)
     )
-    return template_rows(connection.execute(query).all(), info.dimension)
+    return read_templates(connection.execute(query).all(), info.dimension)
 
 
 def changes(
@@ -123,11 +118,11 @@ def changes(
         template.c.removed_seq <= until,
         _of_shard(shard),
     )
-    info = gallery_info(row)
+    info = read_gallery(row)
     info = replace(info, seq=until)
     return Changes(
         info,
-        template_rows(connection.execute(added.order_by(template.c.id)).all(), info.dimension),
+        read_templates(connection.execute(added.order_by(template.c.id)).all(), info.dimension),
         list(connection.execute(removed).scalars()),
     )
 

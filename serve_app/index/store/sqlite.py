@@ -52,7 +52,7 @@ def open_sqlite(url: URL, busy_timeout_s: float, *, create: bool) -> Engine:
         with FileLock(file.with_name(file.name + ".lock"), timeout=busy_timeout_s):
             _check(engine, file, whole=create)
             upgrade(engine)
-    except (DBAPIError, CommandError, OSError) as error:
+    except (DBAPIError, CommandError, OSError, UnicodeDecodeError) as error:
         engine.dispose()
         logger.error("database %s: %s", file.name, type(getattr(error, "orig", error)).__name__)
         raise ConfigError(f"database {file.name} {_complaint(error)}") from None
@@ -133,7 +133,7 @@ def _check(engine: Engine, file: Path, *, whole: bool) -> None:
         raise ConfigError(f"database {file.name} {DAMAGED}")
 
 
-def _complaint(error: DBAPIError | CommandError | OSError) -> str:
+def _complaint(error: DBAPIError | CommandError | OSError | UnicodeDecodeError) -> str:
     """What to do about it. The errors' own texts hold paths."""
     if isinstance(error, CommandError):
         return "was written by a newer version of this service: run that one"
@@ -141,7 +141,9 @@ def _complaint(error: DBAPIError | CommandError | OSError) -> str:
         return LOCKED
     if isinstance(error, OSError):
         return "can't be opened: its directory can't be written"
-    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # primary code
+    code = sqlite3.SQLITE_CORRUPT  # where sqlite3 could not even decode what is wrong
+    if isinstance(error, DBAPIError):
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # primary code
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return DAMAGED
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -64,6 +64,9 @@ class Transactions:
             try:
                 with engine.connect() as connection, connection.begin():
                     return work(connection)
+            except UnicodeDecodeError as error:  # a damaged schema that SQLite complains about
+                logger.error("database: %s", type(error).__name__)
+                raise UnavailableError(UNAVAILABLE) from None
             except (DBAPIError, PoolTimeoutError) as error:
                 # The error's text holds the statement's parameters: labels and embeddings.
                 name = type(getattr(error, "orig", error)).__name__

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from serve_app.index.records import SnapshotRow, Standing, gallery_info
+from serve_app.index.records import SnapshotRow, Standing
+from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.schema import gallery, lease, operation, snapshot, template
 from serve_app.types import Shard
 
@@ -35,7 +36,7 @@ def standings(connection: Connection, shard: Shard, least_size: int) -> list[Sta
     )
     return [
         Standing(
-            gallery_info(row),
+            read_gallery(row),
             newest.get(row.generation),
             row.wanted_seq,
             row.removed_seq,
@@ -61,9 +62,13 @@ def every_snapshot(connection: Connection) -> list[SnapshotRow]:
 
 def register(connection: Connection, row: SnapshotRow) -> bool:
     """Tell the replicas of a snapshot. False if its gallery is gone."""
+    # Locked, so that nobody drops it before the snapshot is told of.
     generation = select(gallery.c.id).where(gallery.c.generation == row.generation)
-    if connection.execute(generation).first() is None:
+    if connection.execute(generation.with_for_update()).first() is None:
         return False
+    known = select(snapshot.c.name).where(snapshot.c.name == row.name)
+    if connection.execute(known).first() is not None:
+        return True  # by a commit whose answer was lost
     connection.execute(
         insert(snapshot).values(
             name=row.name,

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from serve_app.errors import (
     FaceServeError,
     GalleryExistsError,
     GalleryNotFoundError,
+    InvalidRequestError,
+    UnavailableError,
 )
 from serve_app.index.mutations import (
     Add,
@@ -30,8 +32,9 @@ from serve_app.index.mutations import (
     Remove,
     RemoveLabel,
 )
-from serve_app.index.records import check_fits, check_of, gallery_info, label_digest
+from serve_app.index.records import DAMAGED, check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
+from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.schema import gallery, template
 from serve_app.types import Receipt, Vectors
 
@@ -62,15 +65,27 @@ def perform_alone(connection: Connection, mutation: Mutation) -> Receipt | FaceS
             return perform(connection, mutation)
     except FaceServeError as error:
         return error
+    except DataError:
+        return InvalidRequestError("the database can't hold this: a text may have no NUL")
     except IntegrityError:
-        # Somebody was first: with the same operation, or with another gallery of this key.
-        with connection.begin_nested():
-            answered = kept(connection, mutation.operation)
-            if answered is not None:
-                return receipt(connection, answered, mutation)
-        return GalleryExistsError(
-            f"gallery {mutation.key} exists already; add to it or choose another indexKey"
-        )
+        return _beaten(connection, mutation)
+
+
+def _beaten(connection: Connection, mutation: Mutation) -> Receipt | FaceServeError:
+    """Somebody was first: with the same operation, or with another gallery of this key."""
+    try:
+        answered = kept(connection, mutation.operation)
+    except FaceServeError as error:
+        return error
+    if answered is not None:
+        return receipt(connection, answered, mutation)
+    if isinstance(mutation, Create):
+        return _exists(mutation.key)
+    return UnavailableError(DAMAGED)  # an id that is there already
+
+
+def _exists(key: str) -> GalleryExistsError:
+    return GalleryExistsError(f"gallery {key} exists already; add to it or choose another indexKey")
 
 
 def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> Receipt:
@@ -123,9 +138,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
     now = time.time()
     count = len(mutation.labels)
     if find(connection, mutation.key) is not None:
-        raise GalleryExistsError(
-            f"gallery {mutation.key} exists already; add to it or choose another indexKey"
-        )
+        raise _exists(mutation.key)
     connection.execute(
         insert(gallery).values(
             tenant=TENANT,
@@ -150,7 +163,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
 
 
 def _add(connection: Connection, row: Row[Any], mutation: Add) -> Answered:
-    check_fits(gallery_info(row), mutation.embeddings)
+    check_fits(read_gallery(row), mutation.embeddings)
     seq, count = row.seq, row.size + len(mutation.labels)
     ids = range(row.next_id, row.next_id + len(mutation.labels))
     if ids:

@@ -26,6 +26,10 @@ def upgrade() -> None:
     op.add_column("template", sa.Column("crc", sa.BigInteger))
     _fill_in()
     op.create_index("ix_template_label", "template", ["generation", "label_digest"])
+    if op.get_bind().dialect.name == "postgresql":
+        # ANALYZE would keep samples of them in pg_statistic, also of those that were removed.
+        for column in ("label", "embedding"):
+            op.execute(f"ALTER TABLE template ALTER COLUMN {column} SET STATISTICS 0")
     op.create_table(
         "operation",
         sa.Column("id", sa.Text, primary_key=True),

@@ -1,0 +1,41 @@
+"""Rows into values, where damage may have made anything of them: what can't be believed is an
+UnavailableError, never a crash or a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from serve_app.errors import UnavailableError
+from serve_app.index.records import DAMAGED, TemplateRows, gallery_info, template_rows
+from serve_app.types import GalleryInfo
+
+UNREADABLE = "the gallery store holds a damaged gallery: restore a backup"
+
+
+def read_templates(rows: Sequence[Any], dimension: int) -> TemplateRows:
+    """Live templates from rows (id, label, embedding, crc). Raises UnavailableError.
+
+    SQLite keeps a value's type beside it: one bit makes a number a text, or a check no check.
+    """
+    if any(row[3] is None for row in rows):  # the migrations have filled in all
+        raise UnavailableError(DAMAGED)
+    try:
+        return template_rows(rows, dimension)
+    except (AttributeError, TypeError):
+        raise UnavailableError(DAMAGED) from None
+
+
+def read_gallery(row: Any, snapshot: str | None = None) -> GalleryInfo:
+    """The facts in a row of the table ``gallery``. Raises UnavailableError."""
+    numbers = (row.seq, row.dimension, row.size, row.next_id)
+    texts = (row.key, row.generation, row.index_type, row.metric, row.model_id)
+    try:
+        info = gallery_info(row, snapshot)
+    except ValueError:
+        raise UnavailableError(UNREADABLE) from None
+    if not all(type(number) is int and number >= 0 for number in numbers) or not all(
+        isinstance(text, str) for text in texts
+    ):
+        raise UnavailableError(UNREADABLE)
+    return info

@@ -1,0 +1,19 @@
+"""Files that are torn, changed or gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def tear(file: Path, how: str, where: float) -> None:
+    """``cut`` at, ``flip`` a bit at, or ``delete``; ``where``: share of the file, from 0 to 1."""
+    if how == "delete":
+        file.unlink()
+        return
+    content = bytearray(file.read_bytes())
+    position = min(int(where * len(content)), len(content) - 1)
+    if how == "cut":
+        content = content[:position]
+    else:
+        content[position] ^= 1 << (position % 8)
+    file.write_bytes(content)
