@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +187,6 @@ def templates(store: GalleryStore) -> dict[str, list[int]]:
 
 def changed(store: GalleryStore, seq: int) -> list[int]:
     """The ids that were added after ``seq``, read with ``changes``."""
-    from dataclasses import replace
-
     changes = store.changes(replace(store.describe([KEY])[KEY], seq=seq))
     assert changes is not None
     return changes.added.ids

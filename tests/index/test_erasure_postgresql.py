@@ -14,9 +14,7 @@ from tests.postgresql import PostgresServer
 from .samples import embeddings
 
 PROCEDURE = (
-    "ANALYZE template",
     "VACUUM FULL template",
-    "VACUUM FULL pg_statistic",
     "ALTER SYSTEM SET wal_recycle = off",
     "ALTER SYSTEM SET min_wal_size = '32MB'",
     "SELECT pg_reload_conf()",
