@@ -50,7 +50,7 @@ class Index:
         storage = SnapshotStorage(snapshots_url)
         loader = Loader(self._store, shard, storage, device)
         # Few cores a replica: FAISS's own threads would spin on those of the other stages.
-        cache = GalleryCache(self._store, shard, loader, threads=index.threads)
+        self._cache = GalleryCache(self._store, shard, loader, threads=index.threads)
         self._keeper = Keeper(
             self._store,
             storage,
@@ -65,11 +65,11 @@ class Index:
             ),
             Housekeeping(interval_s=index.upkeep_s, answers_s=index.idempotency_s),
             threads=index.build_threads,
-            tidy=cache.tidy,
+            tidy=self._cache.tidy,
         )
         self._keeper.start()
         self._searches: BatchedWorker[SearchRequest, Answer] = BatchedWorker(
-            cache.search, cost=lambda request: request.cost
+            self._cache.search, cost=lambda request: request.cost
         )
         # Group commit: what comes while a gallery's transaction runs shares the next one. SQLite
         # has one writer, so there all galleries do.
@@ -79,6 +79,12 @@ class Index:
         # Apart from the writers: these may wait for the database's lock.
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._checkers = ThreadPoolExecutor(CHECKERS, thread_name_prefix="check")
+
+    def close(self) -> None:
+        """For tests: Ray ends replicas with their process."""
+        self._keeper.stop()
+        self._cache.close()
+        self._store.close()
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._searches.configure(user_config)

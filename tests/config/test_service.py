@@ -4,14 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from serve_app.config import (
     BatchSettings,
     IngressBatching,
     Limits,
     ServiceArgs,
+    database_url,
     default_cache_dir,
+    index_names,
     parse_service_args,
+    snapshots_url,
     validate,
 )
 from serve_app.errors import ConfigError
@@ -90,3 +94,33 @@ def test_the_cache_lies_where_the_environment_says(
     assert default_cache_dir({"XDG_CACHE_HOME": "xdg"}) == tmp_path / "xdg" / "face-serve"
     both = {"XDG_CACHE_HOME": "xdg", "FACE_SERVE_CACHE": "~/chosen"}
     assert default_cache_dir(both) == tmp_path / "chosen"
+
+
+def test_the_database_is_named_by_environment_file_or_data_directory(tmp_path: Path) -> None:
+    odd = tmp_path / "a b%20?x#y"
+    args = parse_service_args({"data_dir": str(odd)})
+    assert make_url(database_url(args, {})).database == str(odd / "galleries.db")
+    assert snapshots_url(args) == str(odd / "snapshots")
+    named = parse_service_args(
+        {"database_url": "postgresql://host/db", "snapshots": {"url": "s3://b"}}
+    )
+    assert database_url(named, {}) == "postgresql://host/db"
+    assert database_url(named, {"FACE_SERVE_DATABASE_URL": "sqlite:////x"}) == "sqlite:////x"
+    assert snapshots_url(named) == "s3://b"
+
+
+def test_passwords_are_not_shown() -> None:
+    args = parse_service_args(
+        {"database_url": "postgresql://me:secret@host/db", "snapshots": {"url": "s3://k:secret@b"}}
+    )
+    assert "secret" not in repr(args)
+
+
+def test_a_misspelt_key_of_the_index_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"args\.index\.exact_untill .* did you mean exact_until"):
+        parse_service_args({"index": {"exact_untill": 5}})
+
+
+def test_names_of_the_index_deployments() -> None:
+    assert index_names(1) == ["Index"]
+    assert index_names(3) == ["Index0", "Index1", "Index2"]

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
-from serve_app.deployments.haproxy import HEADER_TIMEOUT, harden
+from serve_app.deployments.haproxy import HEADER_TIMEOUT, LOG_FORMAT, harden
 
 RENDERED = """global
     maxconn 4096
 defaults
     mode http
     option log-health-checks
+    log global
+    option httplog
 frontend prometheus
     bind :9101
     mode http
@@ -37,6 +39,12 @@ def test_side_listeners_move_to_loopback_and_nothing_else_does() -> None:
     assert hardened.count(HEADER_TIMEOUT) == 1
 
 
+def test_no_path_and_no_client_is_logged() -> None:
+    assert "httplog" not in harden(RENDERED)
+    assert harden(RENDERED).count(LOG_FORMAT) == 1
+    assert not {"%r", "%HU", "%HP", "%ci", "%{+Q}r"} & set(LOG_FORMAT.replace('"', " ").split())
+
+
 def test_is_idempotent() -> None:
     assert harden(harden(RENDERED)) == harden(RENDERED)
 
@@ -48,6 +56,7 @@ def test_is_idempotent() -> None:
         ("  bind *:8404", "  bind 0.0.0.0:8404"),
         ("listen stats", "listen statistics"),
         ("defaults\n    mode http", "defaults web\n    mode http"),
+        ("option httplog", "option httplog clf"),
     ],
 )
 def test_refuses_a_template_that_it_does_not_know(line: str, other: str) -> None:

@@ -191,3 +191,26 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         file.write_text(text, encoding="utf-8", errors="surrogateescape")
         with pytest.raises(ConfigError, match=message):
             load_serve_file(file)
+
+
+def test_each_shard_has_its_deployment(tmp_path: Path) -> None:
+    content: Any = copy.deepcopy(LOCAL)
+    content["applications"][0]["args"]["shards"] = 2
+    with pytest.raises(ConfigError, match=r"Index is not known; did you mean Index[01]"):
+        load(content, tmp_path)
+    deployments = content["applications"][0]["deployments"]
+    (index,) = [one for one in deployments if one["name"] == "Index"]
+    deployments.remove(index)
+    deployments += [{**index, "name": name} for name in ("Index0", "Index1")]
+    load(content, tmp_path)
+
+
+def test_relative_databases_and_snapshots_become_absolute(tmp_path: Path) -> None:
+    content: Any = copy.deepcopy(LOCAL)
+    content["applications"][0]["args"] |= {
+        "database_url": "sqlite:///here.db",
+        "snapshots": {"url": "snapshots", "keep": 3},
+    }
+    args = load(content, tmp_path)["applications"][0]["args"]
+    assert args["database_url"] == f"sqlite:///{Path('here.db').absolute()}"
+    assert args["snapshots"] == {"url": str(Path("snapshots").absolute()), "keep": 3}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from serve_app.index.store import sqlite
+
 from .shim import Shim, build
 
 
@@ -28,3 +30,10 @@ def shim(library: Path, tmp_path: Path) -> Shim:
     disk.mkdir()
     return Shim(library, disk, tmp_path)
 
+
+@pytest.fixture(params=["WAL", "DELETE"])
+def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both of SQLite's journal modes: an argument for a writer, and set in this process."""
+    mode = str(request.param)
+    monkeypatch.setattr(sqlite, "journal_mode", lambda version: mode)
+    return mode

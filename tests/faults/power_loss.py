@@ -1,7 +1,7 @@
 """Disks after a power loss, from a record of what a process did to its files.
 
 The strictest reading of POSIX: data is on the disk once fsync or fdatasync of its file answered,
-a name (created, renamed, removed) once fsync of its directory did. Of all else any part may have got
+a name (created, renamed, removed) once fsync of its directory did. Of all else any part may be
 there, in any order: names and sizes, and data in sectors of 512 bytes. Knows nothing of databases.
 
 The process runs under ``shim.c``. That sees the sqlite3 module, settings and code that the service

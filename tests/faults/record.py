@@ -39,7 +39,5 @@ def read_log(file: Path) -> list[Operation]:
             parts.append(raw[position : position + length])
             position += length
         path, other, data = parts
-        operations.append(
-            Operation(chr(kind), path.decode(), other.decode(), inode, offset, data)
-        )
+        operations.append(Operation(chr(kind), path.decode(), other.decode(), inode, offset, data))
     return operations

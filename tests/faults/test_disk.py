@@ -3,17 +3,17 @@ on where it can, and once the disk is well again so is the store, without being 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serve_app.index.store import GalleryStore, sqlite
+from serve_app.index.store import GalleryStore
 
 from . import writer
 from .shim import Fault, Shim, Writes
@@ -71,7 +71,7 @@ class Client:
         )
 
 
-@contextmanager
+@contextlib.contextmanager
 def client(environment: Mapping[str, str], directory: Path, journal: str) -> Iterator[Client]:
     """With a gallery that has two mutations' templates."""
     process = writer.start(environment, "obey", str(directory / DATABASE), journal)
@@ -84,14 +84,6 @@ def client(environment: Mapping[str, str], directory: Path, journal: str) -> Ite
     finally:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture(params=["WAL", "DELETE"])
-def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both journal modes: for the process, and for a neighbour in this one."""
-    mode = str(request.param)
-    monkeypatch.setattr(sqlite, "journal_mode", lambda version: mode)
-    return mode
 
 
 @pytest.mark.parametrize("kind", list(Writes))
@@ -124,8 +116,10 @@ def test_reads_that_fail_at_any_place(shim: Shim, journal: str, suffix: str) -> 
         neighbour = GalleryStore(f"sqlite:///{shim.root / DATABASE}")
         unavailable = 0
         for place in range(6):
-            # What another process wrote is in no cache.
+            # What another process wrote is in no cache; after a removal it is in no log either.
             does.there[str(200 + place)] = writer.add(neighbour, 200 + place)
+            gone = writer.add(neighbour, 400 + place)
+            neighbour.remove(writer.KEY, gone, with_labels=False)
             with shim.fails(Fault.READS, after=place):
                 answer = does("templates")
                 unavailable += answer == UNAVAILABLE
@@ -135,8 +129,7 @@ def test_reads_that_fail_at_any_place(shim: Shim, journal: str, suffix: str) -> 
             assert does.add(300 + place)
         neighbour.close()
         assert shim.refused > 0
-        # Without a checkpoint a write-ahead log has all that is new, and the file is not read.
-        assert unavailable > 0 or (journal == "WAL" and suffix)
+        assert unavailable > 0
 
 
 def test_syncs_that_fail_at_any_place(shim: Shim, journal: str) -> None:
@@ -157,9 +150,7 @@ def test_full_file_system(journal: str, tmp_path: Path) -> None:
     """A real one, small."""
     with tmpfs(tmp_path / "small") as small, client(os.environ, small, journal) as does:
         balloon = small / "balloon"
-        with balloon.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(bytes(4096))
+        fill(balloon)
         refused = next(number for number in range(100, 200) if not does.add(number))
         assert does.reads_well()
         assert not does.add(refused)
@@ -170,7 +161,15 @@ def test_full_file_system(journal: str, tmp_path: Path) -> None:
         assert does.reads_well()
 
 
-@contextmanager
+def fill(balloon: Path) -> None:
+    """Make a file of all the space that is left."""
+    with balloon.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    assert balloon.stat().st_size > 0
+
+
+@contextlib.contextmanager
 def tmpfs(directory: Path) -> Iterator[Path]:
     """A file system of 1 MiB at ``directory``."""
     directory.mkdir()

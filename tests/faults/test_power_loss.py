@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.index.store import sqlite
-
 from . import writer
 from .ledger import complaint
 from .power_loss import CORNERS, EVERYTHING, NOTHING, Disk, Loss, found_in, lay_out, losses
@@ -33,14 +31,6 @@ def scratch() -> Iterator[Path]:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
         yield Path(directory)
-
-
-@pytest.fixture(params=["WAL", "DELETE"])
-def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both journal modes: for the writer, and here, where what it left is opened."""
-    mode = str(request.param)
-    monkeypatch.setattr(sqlite, "journal_mode", lambda version: mode)
-    return mode
 
 
 @pytest.mark.timeout(1800 if SOAK else 180)

@@ -20,8 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from serve_app.errors import FaceServeError
-from serve_app.index.store import sqlite
-from serve_app.index.store import GalleryStore
+from serve_app.index.store import GalleryStore, sqlite
 from tests.index.samples import build, embeddings
 
 from .power_loss import ACKNOWLEDGED

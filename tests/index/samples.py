@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.index.store import GalleryStore
-from serve_app.types import Embeddings, IndexType, Metric, Vectors
+from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Vectors
 
 MODEL = "sface-1234"
 DIMENSION = 8
@@ -72,3 +72,13 @@ def locked(file: Path) -> Iterator[None]:
         connection.execute("BEGIN EXCLUSIVE")
         yield
         connection.execute("ROLLBACK")
+
+
+def info_of(store: GalleryStore, key: str = "staff") -> GalleryInfo:
+    return store.describe([key])[key]
+
+
+def labels_of(store: GalleryStore, key: str = "staff") -> dict[int, str]:
+    """Every template's id and label."""
+    page = store.page(info_of(store, key), -1, 100_000)
+    return dict(zip(page.ids, page.labels, strict=True))

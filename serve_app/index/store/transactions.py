@@ -41,9 +41,11 @@ class Transactions:
         # SQLite's transactions see one state anyway; PostgreSQL's only if they ask for it.
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         single = {"isolation_level": "AUTOCOMMIT"}
+        # What writers look up after they have waited for a lock must be what was committed meanwhile.
+        current = {"isolation_level": "READ COMMITTED"}
         self._reader = engine.execution_options(**(snapshot if postgres else {}))
         self._single = engine.execution_options(**(single if postgres else {}))
-        self._writer = engine.execution_options(**{WRITE: True})
+        self._writer = engine.execution_options(**{WRITE: True}, **(current if postgres else {}))
 
     def read(self, work: Work[Result]) -> Result:
         """Several queries that see one state of the database."""

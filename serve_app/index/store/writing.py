@@ -79,9 +79,11 @@ def _beaten(connection: Connection, mutation: Mutation) -> Receipt | FaceServeEr
         return error
     if answered is not None:
         return receipt(connection, answered, mutation)
-    if isinstance(mutation, Create):
+    if not isinstance(mutation, Create):
+        return UnavailableError(DAMAGED)  # an id that is there already
+    if find(connection, mutation.key) is not None:
         return _exists(mutation.key)
-    return UnavailableError(DAMAGED)  # an id that is there already
+    return UnavailableError("the gallery store is busy with this gallery; try again shortly")
 
 
 def _exists(key: str) -> GalleryExistsError:

@@ -1,0 +1,124 @@
+"""The host of the index stage, without Ray: group commit, lanes, what it answers as values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import event
+
+from serve_app.config import IndexConfig, SnapshotConfig
+from serve_app.deployments.index import Index
+from serve_app.errors import (
+    FaceServeError,
+    GalleryExistsError,
+    GalleryNotFoundError,
+    InvalidRequestError,
+    OperationReusedError,
+)
+from serve_app.index.mutations import Add, Create, Drop, Mutation, Remove, RemoveLabel
+from serve_app.index.records import SearchRequest
+from serve_app.index.store import GalleryStore
+from serve_app.types import Embeddings, Metric, Operation, Receipt, SearchResult, Shard
+
+
+def embeddings(count: int, seed: int = 0) -> Embeddings:
+    rows = np.random.default_rng(seed).normal(size=(count, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return Embeddings("model", rows.astype(np.float32))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Index]:
+    url = f"sqlite:///{tmp_path / 'galleries.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    GalleryStore(url, migrate=True).close()
+    stage = Index((url, str(tmp_path / "snapshots")), Shard(), IndexConfig(), SnapshotConfig())
+    yield stage
+    stage.close()
+
+
+async def change(index: Index, mutation: Mutation) -> Receipt:
+    answer = await index.change(mutation)
+    assert isinstance(answer, Receipt), answer
+    return answer
+
+
+def commits(index: Index) -> list[int]:
+    """Grows by one with each commit from now on."""
+    seen: list[int] = []
+    event.listen(index._store._engine, "commit", lambda _: seen.append(1))
+    return seen
+
+
+async def test_small_changes_share_transactions(index: Index) -> None:
+    await change(index, Create("staff", "Flat", Metric.IP, [], embeddings(0)))
+    seen = commits(index)
+    receipts = await asyncio.gather(
+        *(change(index, Add("staff", [str(n)], embeddings(1, n))) for n in range(64))
+    )
+    assert sorted(receipt.ids[0] for receipt in receipts) == list(range(64))
+    assert sorted(receipt.count for receipt in receipts) == list(range(1, 65))
+    assert len(seen) < 10
+    for number, receipt in enumerate(receipts):  # each has its own vector
+        (answer,) = await index.search([SearchRequest("staff", embeddings(1, number), 1)])
+        assert isinstance(answer, SearchResult)
+        assert answer.candidates[0][0].template_id == receipt.ids[0]
+        assert answer.candidates[0][0].label == str(number)
+
+
+async def test_a_bad_change_fails_alone_in_a_shared_transaction(index: Index) -> None:
+    await change(index, Create("staff", "Flat", Metric.IP, ["a"], embeddings(1)))
+    answers = await asyncio.gather(
+        index.change(Add("staff", ["b"], embeddings(1, 1))),
+        index.change(Add("nobody", ["c"], embeddings(1, 2))),
+        index.change(Create("staff", "Flat", Metric.IP, [], embeddings(0))),
+        index.change(Add("staff", ["d"], embeddings(1, 3))),
+    )
+    kinds = [type(answer) for answer in answers]
+    assert kinds == [Receipt, GalleryNotFoundError, GalleryExistsError, Receipt]
+
+
+async def test_the_same_operation_at_once_is_done_once(index: Index) -> None:
+    await change(index, Create("staff", "Flat", Metric.IP, [], embeddings(0)))
+    operation = Operation("retry", "digest")
+    receipts = await asyncio.gather(
+        *(change(index, Add("staff", ["x"], embeddings(1), False, operation)) for _ in range(8))
+    )
+    assert {tuple(receipt.ids) for receipt in receipts} == {(0,)}
+    other = Operation("retry", "another digest")
+    assert isinstance(
+        await index.change(Add("staff", ["y"], embeddings(1), False, other)), OperationReusedError
+    )
+    kept = await index.answer_to(operation, True)
+    assert isinstance(kept, Receipt)
+    assert kept.labels == {0: "x"}
+    assert await index.answer_to(Operation("never"), False) is None
+
+
+async def test_an_impossible_index_type_is_refused_before_anything(index: Index) -> None:
+    for index_type in ("nonsense", "IDMap,Flat"):
+        answer = await index.change(Create("odd", index_type, Metric.IP, ["a"], embeddings(1)))
+        assert isinstance(answer, InvalidRequestError)
+        assert index_type in str(answer)
+    assert await index.galleries("", 10) == []
+
+
+async def test_galleries_to_look_at(index: Index) -> None:
+    for key in ("b", "a"):
+        await change(index, Create(key, "Flat", Metric.L2, ["x", "y", "x"], embeddings(3)))
+    listed = await index.galleries("", 10)
+    assert not isinstance(listed, FaceServeError)
+    assert [entry.info.key for entry in listed] == ["a", "b"]
+    templates = await index.templates("a", "x", -1, 10)
+    assert not isinstance(templates, FaceServeError)
+    assert [template.id for template in templates] == [0, 2]
+    assert (await change(index, RemoveLabel("a", "x"))).ids == [0, 2]
+    assert (await change(index, Remove("a", [1, 7]))).ids == [1]
+    assert (await change(index, Drop("a"))).count == 0
+    assert isinstance(await index.entry("a"), GalleryNotFoundError)
+    assert isinstance(await index.templates("a", None, -1, 10), GalleryNotFoundError)
