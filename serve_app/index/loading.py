@@ -17,6 +17,8 @@ from serve_app.types import GalleryInfo, Metric, Shard
 logger = logging.getLogger(__name__)
 
 PAGE = 10_000
+TRIES = 10
+"""A try fails only where removals were pruned while the gallery was read."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,18 @@ class Loader:
         ``pause`` is called between pages. Raises GalleryNotFoundError if it was replaced meanwhile,
         UnavailableError if the store doesn't answer, is damaged, or changes faster than it is read.
         """
+        for _ in range(TRIES):
+            loaded = self._read(info, pause)
+            if loaded is not None:
+                return loaded
+            now = self._store.describe([info.key], self._shard).get(info.key)
+            if now is None or now.generation != info.generation:
+                raise GalleryNotFoundError(f"gallery {info.key} was replaced; search again")
+            info = now
+        raise UnavailableError(f"gallery {info.key} changes faster than it is read; try again")
+
+    def _read(self, info: GalleryInfo, pause: Callable[[], None]) -> Loaded | None:
+        """None if what happened meanwhile can't be told: the gallery is gone, or was pruned."""
         sealed, snapshot = self._newest_sealed(info)
         index = GalleryIndex(info.metric, info.dimension, sealed)
         after = -1 if snapshot is None else snapshot.next_id - 1
@@ -71,12 +85,10 @@ class Loader:
         # Removed since the snapshot; added since the pages were begun.
         known = info if snapshot is None else replace(info, seq=snapshot.seq)
         changes = self._store.changes(known, self._shard, added_after=info.seq)
-        if changes is None and snapshot is not None:
-            # Its history was pruned meanwhile: it is as good as none.
-            self._store.forget(snapshot.name)
-            return self.load(replace(info, snapshot=None), pause)
         if changes is None:
-            raise GalleryNotFoundError(f"gallery {info.key} was replaced; search again")
+            if snapshot is not None:  # its history was pruned: it is as good as none
+                self._store.forget(snapshot.name)
+            return None
         name = None if snapshot is None else snapshot.name
         loaded = Loaded(index, info, name, info.snapshot)
         loaded.apply(changes)

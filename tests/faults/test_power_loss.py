@@ -59,7 +59,6 @@ def test_store_without_syncs_is_found_out(
     assert any(complaint_of(loss, scratch) for loss in losses(operations, [NOTHING]))
 
 
-@pytest.mark.xfail(strict=True, reason="open_sqlite makes directories and does not sync them")
 def test_store_in_a_new_directory(shim: Shim, scratch: Path, journal: str) -> None:
     """The store makes the directories of its file: they must not be lost either."""
     operations = churned(shim, journal, writer.DEFAULT, f"data/here/{DATABASE}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from serve_app.errors import FaceServeError
@@ -14,13 +15,23 @@ from serve_app.index.cache import INLINE, GalleryCache
 from serve_app.index.loading import Loader
 from serve_app.index.records import SearchRequest, SnapshotRow
 from serve_app.index.sharding import SearchShard, ShardedSearch
-from serve_app.index.snapshots import SnapshotStorage
+from serve_app.index.snapshots import Manifest, SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryInfo, SearchResult, Shard
 
 WHOLE = Shard()
 HALVES = (Shard(0, 2), Shard(1, 2))
 PATIENCE_S = 60
+
+
+class CountingStorage(SnapshotStorage):
+    """``openings``: how often a snapshot was read."""
+
+    openings = 0
+
+    def opened(self, name: str) -> AbstractContextManager[tuple[Path, Manifest]]:
+        self.openings += 1
+        return super().opened(name)
 
 
 class Replica:
@@ -39,7 +50,7 @@ class Replica:
         make_store: Callable[[str], GalleryStore] = GalleryStore,
     ) -> None:
         self.store = make_store(url)
-        self.storage = SnapshotStorage(str(snapshots))
+        self.storage = CountingStorage(str(snapshots))
         self.caches = {
             shard: GalleryCache(
                 self.store, shard, Loader(self.store, shard, self.storage), inline=inline

@@ -165,9 +165,6 @@ def test_pruned_while_it_is_read(store: GalleryStore, watched: WatchedStore) -> 
             store.prune(0, 0)
 
     watched.before_page = prune
-    with pytest.raises(GalleryNotFoundError):
-        load(watched)
-    watched.before_page = lambda number: None
     assert members(load(watched)) == labels(*range(1, 9))
 
 
@@ -178,13 +175,10 @@ def test_a_gallery_that_lost_templates_is_not_served(
     build(store, count=8)
     shard = Shard(0, of)
     shoot(store, storage, shard=shard)
-    where = "WHERE id = 4" if of == 1 else "WHERE id = 4 AND 0"
     with raw(file) as connection:
-        connection.execute(f"DELETE FROM template {where}")
-        # A shard's own count would be as wrong as its pages: the snapshot tells.
-        if of > 1:
-            connection.execute("DELETE FROM template WHERE id = 4")
+        connection.execute("DELETE FROM template WHERE id = 4")
     with pytest.raises(UnavailableError, match="it is damaged, restore a backup"):
+        # A shard's pages and count are wrong alike: its snapshot tells.
         load(store, storage if of > 1 else None, shard)
 
 
@@ -212,7 +206,7 @@ def test_no_storage_no_snapshots(store: GalleryStore, storage: SnapshotStorage) 
     assert (loaded.snapshot, loaded.offered) == (None, row.name)
 
 
-@pytest.mark.parametrize("index_type", ["Flat", "IVF", "HNSW32", "IVF8,SQ8", "PCA4,Flat"])
+@pytest.mark.parametrize("index_type", ["Flat", "IVF", "HNSW32", "IVF8,SQ8", "PCA7,Flat"])
 def test_every_index_type(
     store: GalleryStore,
     storage: SnapshotStorage,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,9 +67,7 @@ def tear(gallery: Gallery, row: SnapshotRow, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_newest_is_torn(
-    gallery: Gallery, name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_newest_is_torn(gallery: Gallery, name: str, caplog: pytest.LogCaptureFixture) -> None:
     gallery.loads_from(gallery.newest)
     tear(gallery, gallery.newest, name)
     gallery.loads_from(gallery.older)
@@ -127,16 +126,10 @@ def test_a_snapshot_of_something_else(
     gallery.loads_from(gallery.older)
     assert gallery.known() == [gallery.older.name]
     assert any(
-        record.levelno == logging.ERROR and _matches(message, record.getMessage())
+        record.levelno == logging.ERROR and re.search(message, record.getMessage())
         for record in caplog.records
     )
     assert str(gallery.directory) not in caplog.text
-
-
-def _matches(pattern: str, text: str) -> bool:
-    import re
-
-    return re.search(pattern, text) is not None
 
 
 def test_an_edited_seq_skips_nothing(gallery: Gallery) -> None:

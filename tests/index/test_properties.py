@@ -6,7 +6,6 @@ The oracle is ``oracle.Gallery``.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -269,8 +268,12 @@ def people(count: int, seed: int) -> tuple[list[str], Vectors]:
 
 @pytest.mark.soak
 def test_galleries(database_url: str, tmp_path: Path, soak: bool) -> None:
+    class Here(Galleries):
+        def __init__(self) -> None:
+            super().__init__(database_url, tmp_path / "snapshots")
+
     run_state_machine_as_test(
-        functools.partial(Galleries, database_url, tmp_path / "snapshots"),
+        Here,
         settings=settings(
             max_examples=400 if soak else 16,
             stateful_step_count=40 if soak else 20,

@@ -31,7 +31,7 @@ def parse_url(url: str) -> URL:
     """A database URL; PostgreSQL's with psycopg as its driver. Raises ConfigError, without it."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise ConfigError(f"database_url: {FORMS}") from None
     backend = parsed.get_backend_name()
     if backend == "postgres":  # PostgreSQL's own tools take this too

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,8 @@ def open_sqlite(url: URL, busy_timeout_s: float, *, create: bool) -> Engine:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)  # faces are biometric data; journals get the same mode
+        if create:
+            _sync_folders(file)
         with FileLock(file.with_name(file.name + ".lock"), timeout=busy_timeout_s):
             _check(engine, file, whole=create)
             upgrade(engine)
@@ -120,6 +123,18 @@ def _begin(connection: Connection) -> None:
     # A writer takes its lock at once: one that starts reading and then upgrades may deadlock.
     immediate = connection.get_execution_options().get(WRITE)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _sync_folders(file: Path) -> None:
+    """Where its folders were just made, a power loss would take them with all that is in them:
+    SQLite syncs the file and the folder it lies in, not those above."""
+    for folder in file.absolute().parents:
+        with contextlib.suppress(OSError):  # one that may not be read was not made here
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _check(engine: Engine, file: Path, *, whole: bool) -> None:

@@ -32,9 +32,7 @@ def test_a_disk_that_is_full(local: Place, largest: int) -> None:
     assert content_of(local.storage) == CONTENT
 
 
-def test_a_disk_that_is_full_at_the_manifest(
-    local: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_full_at_the_manifest(local: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     with local.storage.workspace() as folder:
         (folder / "vector.index").write_bytes(b"x")
         manifest = publish(local.storage, "other/1-0/x")

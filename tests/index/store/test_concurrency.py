@@ -14,9 +14,8 @@ import pytest
 from serve_app.errors import GalleryExistsError
 from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryInfo, IndexType, Metric
-
-from .samples import build, embeddings, rows
-from .writer import writers
+from tests.index.samples import build, embeddings, rows
+from tests.index.writer import writers
 
 THREADS = 8
 ADDS = 12

@@ -9,8 +9,7 @@ import pytest
 
 from serve_app.index.store import GalleryStore
 from serve_app.types import Embeddings, IndexType, Metric
-
-from .samples import MODEL, build, embeddings, rows, vectors
+from tests.index.samples import MODEL, build, embeddings, rows, vectors
 
 
 def test_removed_rows_keep_neither_label_nor_embedding(store: GalleryStore, file: Path) -> None:

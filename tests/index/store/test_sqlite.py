@@ -1,4 +1,4 @@
-"""Opening: SQLite's settings, the first opening by several, and what is said of a bad database."""
+"""Opening SQLite: its settings, the first opening by several, a migration that is cut off."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import Engine, event
 
 from serve_app.errors import ConfigError
-from serve_app.index.engine import (
-    BUSY_TIMEOUT_S,
-    erase_log,
-    journal_mode,
-    open_engine,
-    sqlite_url,
-)
-from serve_app.index.store import GalleryStore
+from serve_app.index.store import GalleryStore, sqlite_url
+from serve_app.index.store.engine import BUSY_TIMEOUT_S, migrations, open_engine
+from serve_app.index.store.sqlite import erase_log, journal_mode
+from tests.index.samples import build, raw, rows
+from tests.index.writer import writers
 
-from .samples import build, raw, rows
-from .writer import writers
+NEWEST = "0002"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +125,7 @@ def test_two_processes_open_a_new_file_at_once(url: str, file: Path) -> None:
             process.release()
         said = [process.finish() for process in processes]
     assert sorted(lines[-1] for lines in said) == ["[0]", "[1]"]
-    assert rows(file, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert rows(file, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
 
 
 @contextmanager
@@ -138,7 +135,7 @@ def torn_at(statement: int) -> Iterator[list[str]]:
 
     def count(*arguments: object) -> None:
         text = str(arguments[2]).lstrip()
-        if text.startswith(("CREATE", "INSERT")):
+        if text.startswith(("CREATE", "INSERT", "ALTER", "UPDATE")):
             seen.append(text)
             if len(seen) == statement + 1:
                 raise OSError("torn")
@@ -150,30 +147,45 @@ def torn_at(statement: int) -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", count)
 
 
+SCHEMA = "SELECT name, sql FROM sqlite_schema ORDER BY name"
+
+
 def test_a_migration_that_is_cut_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Each revision is there whole, with the ones before it, or not at all."""
+    whole: list[list[tuple[object, ...]]] = [[]]
+    for revision in ("0001", NEWEST):
+        file = tmp_path / f"whole-{revision}.sqlite"
+        engine = open_engine(f"sqlite:///{file}")
+        command.downgrade(migrations(engine), revision)
+        engine.dispose()
+        whole.append(rows(file, SCHEMA))
     with torn_at(-1) as statements:
         open_engine(f"sqlite:///{tmp_path / 'whole.sqlite'}").dispose()
-    assert len(statements) >= 5
+    assert len(statements) >= 15
+    left = []
     for statement in range(len(statements)):
         file = tmp_path / f"{statement}.sqlite"
         with torn_at(statement), pytest.raises(ConfigError):
             open_engine(f"sqlite:///{file}")
-        assert rows(file, "SELECT name FROM sqlite_schema") == []
+        left.append(whole.index(rows(file, SCHEMA)))
         open_engine(f"sqlite:///{file}").dispose()
-        assert rows(file, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert rows(file, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+        assert rows(file, SCHEMA) == whole[-1]
+    assert left == sorted(left)
+    assert set(left) == {0, 1}
 
 
 def test_a_log_that_cannot_be_erased_now_is_no_failure(
     url: str, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("serve_app.index.engine.journal_mode", lambda version: "WAL")
+    monkeypatch.setattr("serve_app.index.store.sqlite.journal_mode", lambda version: "WAL")
     engine = open_engine(url, busy_timeout_s=20)
     log = file.with_name(file.name + "-wal")
     with raw(file) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM gallery").fetchall()
         with raw(file) as writer:
-            writer.execute("UPDATE alembic_version SET version_num = '0001'")
+            writer.execute(f"UPDATE alembic_version SET version_num = '{NEWEST}'")
         start = time.monotonic()
         erase_log(engine)
         assert time.monotonic() - start < 5  # meanwhile nobody could write

@@ -252,12 +252,14 @@ def test_all_or_nothing(store: GalleryStore, file: Path) -> None:
     assert add(store, "a").ids == [3]
 
 
-@pytest.mark.parametrize("label", ["", " ", "名前 🙂", "a\nb\t'\"%", "x" * 100_000], ids=ascii)
-def test_any_label_comes_back(any_store: GalleryStore, label: str) -> None:
+def test_any_label_comes_back(any_store: GalleryStore) -> None:
     build(any_store, count=0)
-    add(any_store, label)
-    assert labels_of(any_store) == {0: label}
-    assert [row.label for row in any_store.templates(info_of(any_store), label, -1, 9)] == [label]
+    labels = ["", " ", "名前 🙂", "a\nb\t'\"%", "x" * 100_000]
+    add(any_store, *labels)
+    assert labels_of(any_store) == dict(enumerate(labels))
+    for number, label in enumerate(labels):
+        (entry,) = any_store.templates(info_of(any_store), label, -1, 9)
+        assert (entry.id, entry.label) == (number, label)
 
 
 def test_a_label_with_nul_is_kept_or_refused_alone(any_store: GalleryStore) -> None:
