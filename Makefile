@@ -23,7 +23,7 @@ SHELL         := /bin/sh
 help: ## List the commands
 	@echo 'usage: make COMMAND [NAME=value ...]'
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  PORT=$(PORT)  DATA_DIR=$(DATA_DIR)  PHOTOS=DIRECTORY  ARGS=more arguments  PYTHON=interpreter'
 
@@ -66,6 +66,10 @@ bench: $(DEV) ## Measure the running service under load
 .PHONY: bench-index
 bench-index: $(DEV) ## Measure the index stage beside bare FAISS, a million templates (ARGS="--types HNSW32")
 	@exec $(BIN)/python -m load_tests.bench_index $(ARGS)
+
+.PHONY: bench-recall
+bench-recall: $(DEV) ## Measure what index types find, whole, in shards, and with half removed
+	@exec $(BIN)/python -m load_tests.bench_recall $(ARGS)
 
 # Versions that still satisfy pyproject.toml are kept; ARGS=--upgrade takes the newest.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \

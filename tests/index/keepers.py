@@ -18,6 +18,7 @@ from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.types import Shard
 
+WHOLE = Shard()
 EAGER = UpkeepRules(exact_until=1, growth=0, dead=0, erase_within_s=1000, keep=2)
 """Every gallery gets an index; a new one when there are 1,000 changes more, or it is asked for."""
 OFTEN = Housekeeping(interval_s=0.05, prune_every_s=0)
@@ -84,7 +85,7 @@ class Household:
         rules: UpkeepRules = EAGER,
         *,
         housekeeping: Housekeeping = OFTEN,
-        shard: Shard = Shard(),
+        shard: Shard = WHOLE,
         store: GalleryStore | None = None,
         start_build: Callable[[BuildOrder], Process] | None = None,
         tidy: Callable[[], None] = lambda: None,

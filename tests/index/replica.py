@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 
 from serve_app.errors import FaceServeError
@@ -29,9 +29,11 @@ class CountingStorage(SnapshotStorage):
 
     openings = 0
 
-    def opened(self, name: str) -> AbstractContextManager[tuple[Path, Manifest]]:
+    @contextmanager
+    def opened(self, name: str) -> Iterator[tuple[Path, Manifest]]:
         self.openings += 1
-        return super().opened(name)
+        with super().opened(name) as found:
+            yield found
 
 
 class Replica:

@@ -13,11 +13,12 @@ from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.types import Shard
 
+WHOLE = Shard()
 FILES = ("vector.index", "templates.npz", "manifest.json")
 
 
 def shoot(
-    store: GalleryStore, storage: SnapshotStorage, key: str = "staff", shard: Shard = Shard()
+    store: GalleryStore, storage: SnapshotStorage, key: str = "staff", shard: Shard = WHOLE
 ) -> SnapshotRow:
     """Build a gallery's index and publish its snapshot."""
     row = build_snapshot(store, storage, store.describe([key])[key], shard, threads=1)

@@ -25,6 +25,7 @@ from .samples import build as build_gallery
 from .samples import locked
 from .shots import files_in
 
+WHOLE = Shard()
 PATIENCE_S = 60
 
 
@@ -33,7 +34,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "snapshots"
 
 
-def order(store: GalleryStore, url: str, directory: Path, shard: Shard = Shard()) -> BuildOrder:
+def order(store: GalleryStore, url: str, directory: Path, shard: Shard = WHOLE) -> BuildOrder:
     generation = store.describe(["staff"])["staff"].generation
     return BuildOrder(url, str(directory), "staff", generation, shard.number, shard.of, 1)
 

@@ -12,12 +12,14 @@ import pytest
 from serve_app.errors import GalleryMismatchError, GalleryNotFoundError, UnavailableError
 from serve_app.index.cache import GalleryCache
 from serve_app.index.gallery import GalleryIndex
+from serve_app.index.loading import Loader
+from serve_app.index.mutations import Drop
 from serve_app.index.records import SearchRequest
 from serve_app.index.store import GalleryStore
-from serve_app.types import Candidate, Embeddings, IndexType, Metric, SearchResult, Vectors
+from serve_app.types import Candidate, Embeddings, IndexType, Metric, SearchResult, Shard, Vectors
 
-from .samples import MODEL, build, embeddings, locked, raw, vectors
-from .watched import WatchedStore, answer, nearest, people
+from .samples import MODEL, build, embeddings, locked, vectors
+from .watched import WatchedStore, answer, found, nearest, people
 
 
 @pytest.fixture
@@ -114,72 +116,62 @@ def test_requests_share_a_question_and_a_search(
     assert together == [cache.search([request])[0] for request in requests]
 
 
-def replace(file: Path, store: GalleryStore) -> None:
+def replace(store: GalleryStore) -> None:
     """Build the gallery anew with other people: its seq is the same as before."""
-    with raw(file) as connection:
-        connection.execute("DELETE FROM gallery")
+    store.do(Drop("staff"))
     store.create(
         "staff", IndexType.HNSW32, Metric.L2, ["x", "y"], embeddings(2, 5), with_labels=False
     )
 
 
-def test_a_gallery_built_anew_is_read_anew(
-    store: GalleryStore, file: Path, cache: GalleryCache
-) -> None:
+def test_a_gallery_built_anew_is_read_anew(store: GalleryStore, cache: GalleryCache) -> None:
     build(store, count=5)
     assert len(people(cache)) == 5
-    replace(file, store)
-    (result,) = cache.search([SearchRequest("staff", embeddings(1, 5), 10)])
-    assert isinstance(result, SearchResult)
+    replace(store)
+    result = found(cache, SearchRequest("staff", embeddings(1, 5), 10))
     assert result.metric is Metric.L2
     assert {c.label for c in result.candidates[0]} == {"x", "y"}
     with pytest.raises(GalleryMismatchError):
         people(cache)
 
 
-def test_a_gallery_that_went_is_not_found(
-    store: GalleryStore, file: Path, cache: GalleryCache
-) -> None:
+def test_a_gallery_that_went_is_not_found(store: GalleryStore, cache: GalleryCache) -> None:
     build(store)
     people(cache)
-    with raw(file) as connection:
-        connection.execute("DELETE FROM gallery")
+    store.do(Drop("staff"))
     with pytest.raises(GalleryNotFoundError):
         people(cache)
 
 
 def test_a_gallery_replaced_while_it_is_read(
-    store: GalleryStore, file: Path, watched: WatchedStore, cache: GalleryCache
+    store: GalleryStore, watched: WatchedStore, cache: GalleryCache
 ) -> None:
     build(store, count=5)
-    watched.before_page = lambda number: replace(file, store) if number == 2 else None
+    watched.before_page = lambda number: replace(store) if number == 2 else None
     with pytest.raises(GalleryNotFoundError, match="was replaced; search again"):
         people(cache)
     assert {c.label for c in answer(cache, embeddings(1, 5))[0]} == {"x", "y"}
 
 
 def test_a_pruned_history_means_reading_anew(
-    store: GalleryStore, file: Path, cache: GalleryCache
+    store: GalleryStore, watched: WatchedStore, cache: GalleryCache
 ) -> None:
     build(store, count=5)
     people(cache)
     store.remove("staff", [1, 2], with_labels=False)
-    with raw(file) as connection:
-        connection.execute("DELETE FROM template WHERE removed_seq IS NOT NULL")
-        connection.execute("UPDATE gallery SET floor_seq = seq")
+    store.prune(0, 0)
     assert people(cache) == {0: "0", 3: "3", 4: "4"}
+    assert watched.loads == 2
 
 
 @pytest.mark.parametrize("index_type", IndexType)
 def test_mutations_between_two_pages(
     store: GalleryStore,
     watched: WatchedStore,
-    cache: GalleryCache,
-    monkeypatch: pytest.MonkeyPatch,
     index_type: IndexType,
 ) -> None:
     """Of what was read and of what was not read yet; what is added is removed again, too."""
-    monkeypatch.setattr("serve_app.index.cache.PAGE", 4)
+    cache = GalleryCache(watched, None, Loader(watched, Shard(), None, page=4))
     build(store, count=12, index_type=index_type)
 
     def mutate(page: int) -> None:
@@ -198,6 +190,7 @@ def test_mutations_between_two_pages(
     assert people(cache) == expected
     assert watched.pages >= 5
     assert people(cache) == expected
+    cache.close()
 
 
 def test_a_store_that_does_not_answer(store: GalleryStore, url: str, file: Path) -> None:

@@ -26,13 +26,15 @@ from .keepers import EAGER, OFTEN, Household, Process, running
 from .samples import build, embeddings
 from .shots import files_in
 
+WHOLE = Shard()
+
 
 @pytest.fixture
 def house(store: GalleryStore, tmp_path: Path) -> Household:
     return Household(store, tmp_path / "snapshots")
 
 
-def seqs(house: Household, key: str = "staff", shard: Shard = Shard()) -> list[int]:
+def seqs(house: Household, key: str = "staff", shard: Shard = WHOLE) -> list[int]:
     """Of a gallery's snapshots, newest first, as the store knows them."""
     info = house.store.describe([key])[key]
     return [row.seq for row in house.store.snapshots(info.generation, shard)]

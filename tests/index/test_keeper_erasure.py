@@ -134,6 +134,7 @@ def test_others_that_hold_it_go_in_time(house: Household, what: str) -> None:
 
 
 def test_leftovers_of_a_killed_builder_go_in_time(house: Household) -> None:
+    house.store.remove("staff", [20], with_labels=False)
     workspace = house.storage.workspace()
     (workspace.__enter__() / "vector.index").write_bytes(MARKS.vectors.tobytes())
     assert is_held(house)

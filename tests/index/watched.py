@@ -15,6 +15,7 @@ from serve_app.types import Candidate, Embeddings, GalleryInfo, SearchResult, Sh
 
 from .samples import MODEL, embeddings
 
+WHOLE = Shard()
 EVERYONE = 100_000
 PATIENCE_S = 30
 """Of a test that waits for a thread: longer than any of them takes on a busy machine."""
@@ -39,14 +40,14 @@ class WatchedStore(GalleryStore):
         self.after_changes: Callable[[], None] = lambda: None
 
     def describe(
-        self, keys: Sequence[str], shard: Shard = Shard(), *, patient: bool = True
+        self, keys: Sequence[str], shard: Shard = WHOLE, *, patient: bool = True
     ) -> dict[str, GalleryInfo]:
         self.asked.append(list(keys))
         self._check(self.down)
         return super().describe(keys, shard, patient=patient)
 
     def page(
-        self, info: GalleryInfo, after_id: int, limit: int, shard: Shard = Shard()
+        self, info: GalleryInfo, after_id: int, limit: int, shard: Shard = WHOLE
     ) -> TemplateRows:
         self._check(self.down)
         self.pages += 1
@@ -57,7 +58,7 @@ class WatchedStore(GalleryStore):
     def changes(
         self,
         known: GalleryInfo,
-        shard: Shard = Shard(),
+        shard: Shard = WHOLE,
         *,
         added_after: int | None = None,
         up_to: int | None = None,

@@ -29,6 +29,7 @@ EVERYTHING = np.full(DIMENSION, DIMENSION**-0.5, dtype=np.float32)
 THRESHOLD = 0.4
 """A label's templates score 1 to its probe and 0.5 to everything's; others 0."""
 EVERYONE = 10_000
+TOMBSTONES = 20
 
 Ask = Callable[[Replica, Shard], SearchShard]
 
@@ -94,7 +95,7 @@ def rebuilt(
     replica: Replica, key: str, shards: Sequence[Shard] = (WHOLE,), pause_s: float = 0.05
 ) -> Iterator[list[str]]:
     """Snapshots of ``shards`` are built one after the other until the block ends; older ones than
-    the last two of a shard go. Yields the names of those that were built."""
+    the last two of a shard go, and so do tombstones. Yields the names of those that were built."""
     built: list[str] = []
     stop = threading.Event()
 
@@ -107,6 +108,7 @@ def rebuilt(
                 for old in replica.store.snapshots(row.generation, shard)[2:]:
                     replica.storage.remove(old.name)
                     replica.store.forget(old.name)
+            replica.store.prune(3600, TOMBSTONES)
             stop.wait(pause_s)
 
     with ThreadPoolExecutor(1) as thread:

@@ -26,17 +26,20 @@ class RemoteClient:
         self._connection = connection
 
     def add(self, labels: Sequence[str]) -> tuple[list[int], int]:
-        ids, count = self._call("add", labels)  # type: ignore[misc]
-        return ids, count
+        return self._change("add", labels)
 
     def remove(self, ids: Sequence[int]) -> tuple[list[int], int]:
-        gone, count = self._call("remove", ids)  # type: ignore[misc]
-        return gone, count
+        return self._change("remove", ids)
 
     def search(self, label: str | None) -> set[int]:
         found = self._call("search", label)
         assert isinstance(found, set)
         return found
+
+    def _change(self, method: str, argument: object) -> tuple[list[int], int]:
+        answer = self._call(method, argument)
+        assert isinstance(answer, tuple)
+        return answer
 
     def _call(self, method: str, argument: object) -> object:
         self._connection.send((method, argument))

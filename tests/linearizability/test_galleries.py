@@ -23,13 +23,14 @@ from tests.index.replica import HALVES, WHOLE, Replica, asking
 
 from .checker import Outcome, check, require_linearizable
 from .galleries import ReplicaClient, create, rebuilt
-from .history import History
 from .models import GalleryModel
 from .scenario import Client, run
 from .second import second_cluster
 
 CLIENTS = 8
 SHARDS = (WHOLE, *HALVES)
+INLINE = (2000, 3)
+"""Of the two replicas: what one reads at once, the other reads beside."""
 SOAK_ROUNDS = 30
 
 
@@ -54,13 +55,13 @@ def postgres(postgres_url: str) -> str:
 
 
 def rounds(soak: bool) -> range:
-    return range(SOAK_ROUNDS if soak else 1)
+    return range(SOAK_ROUNDS if soak else 2)
 
 
 def two_replicas(url: str, directory: Path, soak: bool, *, sharded: bool) -> None:
     """Clients of both in turns; with ``sharded`` half of them search the shards."""
     snapshots = directory / "snapshots"
-    replicas = [Replica(url, snapshots, SHARDS) for _ in range(2)]
+    replicas = [Replica(url, snapshots, SHARDS, inline=inline) for inline in INLINE]
     for seed in rounds(soak):
         key = f"gallery {seed}"
         create(replicas[0], key)
@@ -154,28 +155,35 @@ def asking_for_no_moment(replica: Replica, shard: Shard) -> SearchShard:
 
 
 def is_found_out(
-    url: str, directory: Path, client: Callable[[Replica], Client], **replica_is: object
+    url: str,
+    directory: Path,
+    make_client: Callable[[Replica, str], Client],
+    make_store: Callable[[str], GalleryStore] = GalleryStore,
 ) -> None:
-    """Some of a few histories, each found to be no right gallery's, with the reason why."""
+    """One of a few histories is found to be no right gallery's, and a search to blame."""
     replicas = [
-        Replica(url, directory / "snapshots", SHARDS, **replica_is)  # type: ignore[arg-type]
-        for _ in range(2)
+        Replica(url, directory / "snapshots", SHARDS, make_store=make_store) for _ in range(2)
     ]
-    verdicts = []
     for seed in range(5):
-        create(replicas[0], f"gallery {seed}")
-        verdicts += check(wrong_history(replicas, client, seed), GalleryModel)
-        if verdicts[-1].outcome is Outcome.VIOLATION:
+        key = f"gallery {seed}"
+        create(replicas[0], key)
+        clients = [make_client(replicas[number % 2], key) for number in range(CLIENTS + 1)]
+        history = run(clients.__getitem__, clients=CLIENTS, operations=30, seed=seed)
+        (verdict,) = check(history, GalleryModel)
+        if verdict.outcome is Outcome.VIOLATION:
             break
     for each in replicas:
         each.close()
-    assert verdicts[-1].outcome is Outcome.VIOLATION
-    assert "search" in verdicts[-1].explanation
+    assert verdict.outcome is Outcome.VIOLATION
+    assert "search" in verdict.explanation
 
 
-def wrong_history(
-    replicas: Sequence[Replica], client: Callable[[Replica], Client], seed: int
-) -> History:
-    return run(
-        lambda number: client(replicas[number % 2]), clients=CLIENTS, operations=30, seed=seed
-    )
+def test_a_cache_that_does_not_ask_is_found_out(postgres: str, tmp_path: Path) -> None:
+    is_found_out(postgres, tmp_path, ReplicaClient, StaleStore)
+
+
+def test_shards_at_different_moments_are_found_out(postgres: str, tmp_path: Path) -> None:
+    def client(replica: Replica, key: str) -> Client:
+        return ReplicaClient(replica, key, sharded=True, ask=asking_for_no_moment)
+
+    is_found_out(postgres, tmp_path, client)

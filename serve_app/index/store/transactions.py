@@ -41,7 +41,7 @@ class Transactions:
         # SQLite's transactions see one state anyway; PostgreSQL's only if they ask for it.
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         single = {"isolation_level": "AUTOCOMMIT"}
-        # What writers look up after they have waited for a lock must be what was committed meanwhile.
+        # What writers look up after they waited for a lock must be what was committed meanwhile.
         current = {"isolation_level": "READ COMMITTED"}
         self._reader = engine.execution_options(**(snapshot if postgres else {}))
         self._single = engine.execution_options(**(single if postgres else {}))
