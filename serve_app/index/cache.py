@@ -26,9 +26,10 @@ logger = logging.getLogger(__name__)
 
 UNAVAILABLE = "the gallery store is unavailable; try again shortly"
 
-
 INLINE = 2000
-"""Templates that are read while other galleries' searches wait: a few hundredths of a second."""
+"""Templates that a batch reads while all its searches wait: some hundredths of a second."""
+A_GALLERY = 400
+"""Of these, what each gallery costs besides its templates: the queries take as long."""
 
 SWAP_RETRY_S = 60
 DOWN_S = 1.0
@@ -55,6 +56,7 @@ class GalleryCache:
         self._loader = loader or Loader(store, self._shard, None)
         self._threads = threads
         self._inline = inline
+        self._room = inline  # what is left of it to the batch that is being answered
         self._entries: dict[str, Loaded] = {}
         self._loads: dict[str, Future[None]] = {}  # a gallery's searches wait for these
         self._swaps: dict[str, Future[None]] = {}  # and not for these
@@ -77,6 +79,7 @@ class GalleryCache:
         answers: dict[int, Answer | Future[Answer]] = {}
         with self._lock:
             set_faiss_threads(self._threads)
+            self._room = self._inline
             standing, down = self._standing(requests)
             for group in grouped(requests):
                 answers |= self._answered(group, standing, down)
@@ -173,7 +176,8 @@ class GalleryCache:
             return load
         entry = self._entries.get(info.key)
         if entry is None or entry.info.generation != info.generation:
-            if info.size <= self._inline and info.snapshot is None:
+            if info.size <= self._room and info.snapshot is None:
+                self._room -= info.size + A_GALLERY
                 self._entries[info.key] = self._loader.load(info)
                 return None
             return self._start(info, self._load)
@@ -226,7 +230,8 @@ class GalleryCache:
             entry.index.dead_rows > len(entry.index) + self._inline
         )
         under_way = info.key in self._swaps and not self._swaps[info.key].done()
-        if (offered or decayed) and not under_way and self._may_swap(info.key):
+        may = not under_way and time.monotonic() >= self._swap_after.get(info.key, 0.0)
+        if (offered or decayed) and may:
             self._swaps[info.key] = self._swapper.submit(self._swap, entry, info)
 
     def _swap(self, entry: Loaded, info: GalleryInfo) -> None:
@@ -245,9 +250,6 @@ class GalleryCache:
         except Exception as error:
             logger.warning("loading a newer index failed: %s", type(error).__name__)
             self._swap_after[info.key] = time.monotonic() + SWAP_RETRY_S
-
-    def _may_swap(self, key: str) -> bool:
-        return time.monotonic() >= self._swap_after.get(key, 0.0)
 
     def _later(
         self, group: Group, info: GalleryInfo, beside: Future[None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def tear(file: Path, how: str, where: float) -> None:
-    """``cut`` at, ``flip`` a bit at, or ``delete``; ``where``: share of the file, from 0 to 1."""
+    """``cut`` at, ``flip`` a byte at, or ``delete``; ``where``: share of the file, from 0 to 1."""
     if how == "delete":
         file.unlink()
         return
@@ -15,5 +15,5 @@ def tear(file: Path, how: str, where: float) -> None:
     if how == "cut":
         content = content[:position]
     else:
-        content[position] ^= 1 << (position % 8)
+        content[position] ^= 0xFF
     file.write_bytes(content)

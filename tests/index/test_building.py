@@ -203,7 +203,7 @@ def test_a_gallery_that_goes_before_its_snapshot_is_told(
     assert files_in(directory) == []
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -217,10 +217,10 @@ def test_progress_may_end_it(
     def progress() -> None:
         calls.append(1)
         if len(calls) == number:
-            raise Stop
+            raise StopError
 
     info = store.describe(["staff"])["staff"]
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         build_snapshot(store, storage, info, WHOLE, threads=1, progress=progress)
     assert list(directory.iterdir()) == []
     assert store.every_snapshot() == []

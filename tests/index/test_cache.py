@@ -219,7 +219,8 @@ def test_tidy_lets_go_of_galleries_that_are_no_more(store: GalleryStore) -> None
     with pytest.raises(GalleryNotFoundError):
         people(cache, "guests")
     cache.tidy()
-    assert not (cache._entries or cache._loads or cache._swaps or cache._swap_after)
+    left = [cache._entries, cache._loads, cache._swaps, cache._swap_after]
+    assert not any(left)
     cache.close()
 
 

@@ -186,7 +186,7 @@ def test_failing_builds_back_off(
     house: Household, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(keeper.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("serve_app.index.keeper.time.monotonic", lambda: now[0])
     build(house.store, "bad", 3)
     house.builds.complaint = "a warning of FAISS\nit needs at least 256 templates"
     upkeep = house.keeper()

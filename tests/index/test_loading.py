@@ -19,7 +19,7 @@ from serve_app.types import Metric, Shard
 from .brute_force import every_metric
 from .samples import DIMENSION, build, embeddings, raw, vectors
 from .shots import shoot
-from .watched import EVERYONE, WatchedStore
+from .watched import EVERYONE, WatchedStore, labels
 
 WHOLE = Shard()
 
@@ -46,10 +46,6 @@ def load(
 def members(loaded: Loaded) -> dict[int, str]:
     (candidates,) = loaded.index.search(vectors(1, loaded.info.dimension), EVERYONE)
     return {candidate.template_id: candidate.label for candidate in candidates}
-
-
-def labels(*ids: int) -> dict[int, str]:
-    return {number: str(number) for number in ids}
 
 
 @every_metric

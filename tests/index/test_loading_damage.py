@@ -21,7 +21,8 @@ from serve_app.types import Metric, Shard
 
 from .samples import build, embeddings, raw
 from .shots import FILES, flip, shoot
-from .test_loading import labels, load, members
+from .test_loading import load, members
+from .watched import labels
 
 POSITIONS = 25
 

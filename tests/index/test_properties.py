@@ -6,6 +6,7 @@ The oracle is ``oracle.Gallery``.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ PEOPLE = 5
 """Few different labels: removing one removes many templates."""
 
 SHARDS = (WHOLE, *HALVES)
+Way = Callable[[Replica, Sequence[SearchRequest]], Sequence[object]]
+WAYS: tuple[Way, ...] = (Replica.search, Replica.search_shards)
+EVERYONE = 100_000
 INLINE = (2000, 20)
 """Of the two replicas: what one reads at once, the other reads beside."""
 
@@ -189,30 +193,30 @@ class Galleries(RuleBasedStateMachine):
     @rule(
         replica=replicas,
         how=st.sampled_from(["cut", "flip", "delete"]),
+        which=st.floats(0, 1, exclude_max=True),
         where=st.floats(0, 1),
-        data=st.data(),
         seed=seeds,
     )
-    def damage(self, replica: int, how: str, where: float, data: st.DataObject, seed: int) -> None:
+    def damage(self, replica: int, how: str, which: float, where: float, seed: int) -> None:
         """A file of a snapshot is torn, and a replica starts; it answers as if it were not."""
         for each in self.replicas:
             each.settle()
-        files = sorted(
-            (file for file in self._snapshots.rglob("*") if file.is_file()),
-            key=lambda file: (file.stat().st_mtime_ns, file.name),
-        )
+        files = [file for file in self._snapshots.rglob("*") if file.is_file()]
         if files:
-            chosen = data.draw(st.integers(0, len(files) - 1), label="file, from the newest")
-            tear(files[-1 - chosen], how, where)
+            newest = sorted(files, key=lambda file: -file.stat().st_mtime_ns)
+            tear(newest[int(which * len(files))], how, where)
             self._restart(replica)
-            self._search([replica], seed)
+            for way in WAYS:
+                self._search([replica], seed, way=way, top_k=EVERYONE)
 
-    @rule(replica=replicas, what=st.sampled_from(["settle", "restart", "crash"]))
+    @rule(replica=replicas, what=st.sampled_from(["settle", "restart", "crash", "prune"]))
     def happen(self, replica: int, what: str) -> None:
         if what == "settle":
             self.replicas[replica].settle()
         elif what == "restart":
             self._restart(replica)
+        elif what == "prune":
+            self.replicas[replica].store.prune(3600, 0)
         else:
             self._close()
             self._open()
@@ -221,22 +225,26 @@ class Galleries(RuleBasedStateMachine):
         self.replicas[replica].close()
         self.replicas[replica] = self._replica(replica)
 
-    def _search(self, asked: list[int], seed: int, absent: str = "nobody") -> None:
-        """Every gallery and one that is not there, in one batch, of each replica asked: of it whole
-        or of its shards."""
+    def _search(
+        self,
+        asked: list[int],
+        seed: int,
+        *,
+        absent: str = "nobody",
+        way: Way | None = None,
+        top_k: int | None = None,
+    ) -> None:
+        """Every gallery and one that is not there, in one batch, of each replica asked."""
         chance = np.random.default_rng(seed)
-        top_k = int(chance.choice([0, 1, 3, 10, 5000]))
+        most = int(chance.choice([0, 1, 3, 10, EVERYONE])) if top_k is None else top_k
         requests = []
         for key in (*self.model, absent):
             known = POOL[chance.integers(0, len(POOL), 2)]
             probes = np.concatenate([known, vectors(2, seed=seed)])
-            requests.append(SearchRequest(key, Embeddings(MODEL, probes), top_k))
-        ways: list[Callable[[Replica], Sequence[object]]] = [
-            lambda replica: replica.search(requests),
-            lambda replica: replica.search_shards(requests),
-        ]
+            requests.append(SearchRequest(key, Embeddings(MODEL, probes), most))
         for replica in asked:
-            *answers, nobody = ways[chance.integers(2)](self.replicas[replica])
+            chosen = way or WAYS[chance.integers(len(WAYS))]
+            *answers, nobody = chosen(self.replicas[replica], requests)
             assert isinstance(nobody, GalleryNotFoundError)
             for request, answer in zip(requests[:-1], answers, strict=True):
                 self._check(request, answer)
@@ -268,9 +276,11 @@ def people(count: int, seed: int) -> tuple[list[str], Vectors]:
 
 @pytest.mark.soak
 def test_galleries(database_url: str, tmp_path: Path, soak: bool) -> None:
+    numbers = itertools.count()
+
     class Here(Galleries):
         def __init__(self) -> None:
-            super().__init__(database_url, tmp_path / "snapshots")
+            super().__init__(database_url, tmp_path / f"snapshots {next(numbers)}")
 
     run_state_machine_as_test(
         Here,

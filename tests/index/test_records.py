@@ -1,38 +1,43 @@
-"""Rows to values, and what fits a gallery."""
+"""Rows to values, their checks, and what fits a gallery."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import struct
+import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from serve_app.errors import GalleryMismatchError, UnavailableError
-from serve_app.index.records import check_fits, template_rows
-from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric
+from serve_app.index.records import (
+    SearchRequest,
+    check_fits,
+    check_of,
+    label_digest,
+    template_rows,
+)
+from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Vectors
 
 from .samples import DIMENSION, MODEL, embeddings, vectors
 
 INFO = GalleryInfo("staff", "0" * 32, 1, IndexType.FLAT, Metric.IP, DIMENSION, MODEL)
+Stored = tuple[int, str, bytes, int]
 
 
-@dataclass
-class StoredRow:
-    id: int
-    label: str
-    embedding: bytes
+def stored(enrolled: Vectors) -> list[Stored]:
+    rows = []
+    for number, vector in enumerate(enrolled):
+        label, blob = f"label {number}", vector.astype("<f4").tobytes()
+        rows.append((number, label, blob, check_of(number, label, blob)))
+    return rows
 
 
 def test_vectors_come_back_bit_for_bit() -> None:
     enrolled = vectors(3)
-    stored = [
-        StoredRow(number, f"label {number}", vector.astype("<f4").tobytes())
-        for number, vector in enumerate(enrolled)
-    ]
-    read = template_rows(stored, DIMENSION)
+    read = template_rows(stored(enrolled), DIMENSION)
     assert (read.ids, read.labels) == ([0, 1, 2], ["label 0", "label 1", "label 2"])
     assert read.vectors.dtype == np.float32
-    assert read.vectors.flags.writeable
     assert np.array_equal(read.vectors, enrolled)
 
 
@@ -41,12 +46,55 @@ def test_no_rows_still_have_the_dimension() -> None:
 
 
 def test_a_short_embedding_is_an_error() -> None:
-    """One short and one long blob add up: the vectors between them would shift."""
+    """One short and one long blob add up: the vectors between them would shift. Their own checks
+    say that all is well, as after a wrong dimension."""
     short, long = (b"\0" * (4 * DIMENSION + odd) for odd in (-4, 4))
     for blobs in ([short], [short, long]):
-        rows = [StoredRow(i, "a", blob) for i, blob in enumerate(blobs)]
+        rows = [(i, "a", blob, check_of(i, "a", blob)) for i, blob in enumerate(blobs)]
         with pytest.raises(UnavailableError, match="damaged"):
             template_rows(rows, DIMENSION)
+
+
+def test_every_bit_counts() -> None:
+    ((number, label, blob, check),) = stored(vectors(1))
+    damaged: list[Stored] = [(number ^ 1 << bit, label, blob, check) for bit in range(32)]
+    for bit in range(8 * len(blob)):
+        changed = bytearray(blob)
+        changed[bit // 8] ^= 1 << bit % 8
+        damaged.append((number, label, bytes(changed), check))
+    damaged += [(number, label + other, blob, check) for other in (" ", "\0", "0")]
+    damaged += [(number, label[:-1], blob, check), (number, label, blob, check ^ 1)]
+    for row in damaged:
+        with pytest.raises(UnavailableError, match="damaged"):
+            template_rows([row], DIMENSION)
+
+
+def test_rows_that_changed_places_are_found_out() -> None:
+    first, second = stored(vectors(2))
+    for swapped in (
+        [(0, *second[1:]), (1, *first[1:])],
+        [(0, second[1], *first[2:]), (1, first[1], *second[2:])],
+    ):
+        with pytest.raises(UnavailableError, match="damaged"):
+            template_rows(swapped, DIMENSION)
+
+
+def test_the_check_is_the_same_for_ever() -> None:
+    """Databases hold it."""
+    blob = struct.pack("<2f", 0.25, -1.5)
+    assert check_of(7, "名前", blob) == zlib.crc32("名前".encode() + blob, 7)
+    assert check_of(7, "名前", blob) == 2660471096
+    assert label_digest("名前").hex() == "8dc4fae8d6441a4a178b3ee42154e47a"
+
+
+def test_labels_of_any_kind_have_a_digest() -> None:
+    labels = ["", "a", "A", "a ", "\0", "\ud800", "é", "e\u0301", "x" * 100_000]
+    assert len({label_digest(label) for label in labels}) == len(labels)
+    assert {len(label_digest(label)) for label in labels} == {16}
+
+
+def test_what_a_search_costs() -> None:
+    assert [SearchRequest("staff", embeddings(n), 1).cost for n in (0, 1, 7)] == [1, 1, 7]
 
 
 def test_what_fits() -> None:

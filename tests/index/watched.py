@@ -9,9 +9,17 @@ from concurrent.futures import Future
 from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.index.batch import Answer
 from serve_app.index.cache import GalleryCache
-from serve_app.index.records import Changes, Passed, SearchRequest, TemplateRows
+from serve_app.index.records import Changes, Moment, Passed, SearchRequest, TemplateRows
 from serve_app.index.store import GalleryStore
-from serve_app.types import Candidate, Embeddings, GalleryInfo, SearchResult, Shard, Vectors
+from serve_app.types import (
+    Candidate,
+    Consistency,
+    Embeddings,
+    GalleryInfo,
+    SearchResult,
+    Shard,
+    Vectors,
+)
 
 from .samples import MODEL, embeddings
 
@@ -126,3 +134,30 @@ def people(cache: GalleryCache, key: str = "staff") -> dict[int, str]:
 def nearest(cache: GalleryCache, vector: Vectors) -> tuple[int, str]:
     ((candidate,),) = answer(cache, Embeddings(MODEL, vector[None]), 1)
     return candidate.template_id, candidate.label
+
+
+def request(
+    key: str = "staff",
+    consistency: Consistency = Consistency.STRONG,
+    at: Moment | None = None,
+) -> SearchRequest:
+    return SearchRequest(key, embeddings(1), EVERYONE, consistency, at)
+
+
+def deferred(cache: GalleryCache, asked: SearchRequest | None = None) -> Future[Answer]:
+    (future,) = cache.search([asked or request()])
+    assert isinstance(future, Future)
+    return future
+
+
+def members(future: Future[Answer]) -> dict[int, str]:
+    (result,) = settled([future])
+    if isinstance(result, FaceServeError):
+        raise result
+    assert isinstance(result, SearchResult)
+    return labels_of(result)
+
+
+def labels(*ids: int) -> dict[int, str]:
+    """Of those whom ``samples.build`` enrols."""
+    return {number: str(number) for number in ids}

@@ -78,8 +78,8 @@ def two_replicas(url: str, directory: Path, soak: bool, *, sharded: bool) -> Non
         refused, searches = (sum(getattr(c, n) for c in clients) for n in ("refused", "searches"))
         print(f"{len(history.operations)} operations, {len(built)} builds, {opened} loads; "
               f"{refused} of {searches} searches refused")  # fmt: skip
-        assert len(built) > 2
-        assert opened > 2
+        assert built
+        assert opened
         assert refused <= searches / 50
         assert all(operation.known for operation in history.operations)
     for each in replicas:

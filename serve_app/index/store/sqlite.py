@@ -44,7 +44,7 @@ def open_sqlite(url: URL, busy_timeout_s: float, *, create: bool) -> Engine:
             f"database {file.name} is not on this node: with SQLite every Index replica must run "
             "where data_dir is; set database_url to a PostgreSQL database to use several nodes"
         )
-    engine = create_engine(url, pool_size=CONNECTIONS, pool_timeout=busy_timeout_s)
+    engine = create_engine(url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=busy_timeout_s)
     event.listen(engine, "connect", _settings(busy_timeout_s))
     event.listen(engine, "begin", _begin)
     try:

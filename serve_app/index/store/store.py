@@ -84,7 +84,7 @@ class GalleryStore:
         OperationReusedError.
         """
         answers = self._transactions.write(
-            lambda connection: [writing.perform_alone(connection, m) for m in mutations]
+            lambda connection: writing.perform_all(connection, mutations)
         )
         if any(
             isinstance(mutation, ERASING) and isinstance(answer, Receipt)

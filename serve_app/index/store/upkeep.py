@@ -124,7 +124,8 @@ def prune(connection: Connection, answers_s: float, tombstones: int) -> None:
     dead = select(gallery.c.generation).where(
         gallery.c.removed_seq > gallery.c.floor_seq, count > tombstones
     )
-    for generation in list(connection.execute(dead).scalars()):
+    # In the order in which writers lock galleries.
+    for generation in list(connection.execute(dead.order_by(gallery.c.id)).scalars()):
         row = connection.execute(
             select(gallery.c.id, gallery.c.seq)
             .where(gallery.c.generation == generation)

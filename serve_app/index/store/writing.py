@@ -58,6 +58,18 @@ def perform(connection: Connection, mutation: Mutation) -> Receipt:
     return receipt(connection, answered, mutation)
 
 
+def perform_all(
+    connection: Connection, mutations: Sequence[Mutation]
+) -> list[Receipt | FaceServeError]:
+    """Each of ``mutations`` alone, in their order."""
+    keys = {mutation.key for mutation in mutations}
+    if len(keys) > 1 and connection.dialect.name != "sqlite":
+        # All in one order, or two replicas that have the same galleries in hand would deadlock.
+        query = select(gallery.c.id).where(gallery.c.tenant == TENANT, gallery.c.key.in_(keys))
+        connection.execute(query.order_by(gallery.c.id).with_for_update()).all()
+    return [perform_alone(connection, mutation) for mutation in mutations]
+
+
 def perform_alone(connection: Connection, mutation: Mutation) -> Receipt | FaceServeError:
     """``perform`` in a savepoint: what fails leaves nothing behind and its neighbours alone."""
     try:

@@ -49,7 +49,7 @@ def test_there_and_back() -> None:
 def test_an_edited_fact(name: str) -> None:
     """Valid JSON: a later seq would skip what happened between."""
     value = getattr(MANIFEST, name)
-    other = value + 1 if isinstance(value, int) else {} if name == "files" else f"{value}x"
+    other: Any = value + 1 if isinstance(value, int) else {} if name == "files" else f"{value}x"
     facts = json.loads(MANIFEST.encoded())
     facts[name] = other
     with pytest.raises(BadSnapshotError, match="manifest was changed"):

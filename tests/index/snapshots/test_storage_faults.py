@@ -66,7 +66,7 @@ def test_each_sync_may_fail(local: Place, monkeypatch: pytest.MonkeyPatch, numbe
     assert local.unfinished() == []
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What clients of object stores raise: no OSError, and the text tells too much."""
 
 
@@ -84,7 +84,7 @@ def failing_at(
     return call, calls
 
 
-ERRORS = [OSError(errno.ENOSPC, "No space left"), Refused("https://user:secret@host")]
+ERRORS = [OSError(errno.ENOSPC, "No space left"), RefusedError("https://user:secret@host")]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=["OSError", "Refused"])

@@ -1,0 +1,336 @@
+"""Transactions on a real PostgreSQL that fails: done once, or not at all and said so."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import make_url
+
+from serve_app.errors import UnavailableError
+from serve_app.index.mutations import Add, Mutation
+from serve_app.index.store import GalleryStore
+from serve_app.index.store.transactions import Transactions
+from serve_app.types import Operation
+from tests.index.samples import build, embeddings, info_of, labels_of
+
+
+def administrator(url: str) -> psycopg.Connection[Any]:
+    """A connection past the store."""
+    plain = make_url(url).set(drivername="postgresql")
+    return psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True)
+
+
+def kill(url: str, backend: int) -> None:
+    with administrator(url) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+
+
+@pytest.fixture
+def pg_store(reused_url: str, request: pytest.FixtureRequest) -> Iterator[GalleryStore]:
+    with administrator(reused_url) as connection:
+        connection.execute("TRUNCATE gallery, operation, lease CASCADE")
+    store = GalleryStore(reused_url)
+    build(store, count=1)
+    yield store
+    store.close()
+
+
+def transactions(store: GalleryStore) -> Transactions:
+    return Transactions(store._engine)
+
+
+def add_named(store: GalleryStore, number: int) -> None:
+    """Add a template in a named operation, whose answer must be right."""
+    receipt = store.add(
+        "staff", [str(number)], embeddings(1), with_labels=False, operation=Operation(str(number))
+    )
+    assert receipt.ids == [number]
+
+
+@contextmanager
+def killed_before(store: GalleryStore, url: str, statement: int) -> Iterator[list[str]]:
+    """The connection is lost before the given statement of the store, once."""
+    seen: list[str] = []
+
+    def before(connection: Connection, *arguments: Any) -> None:
+        seen.append(str(arguments[1]))
+        if len(seen) == statement + 1:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)
+            kill(url, driver.info.backend_pid)
+
+    event.listen(store._engine, "before_cursor_execute", before)
+    try:
+        yield seen
+    finally:
+        event.remove(store._engine, "before_cursor_execute", before)
+
+
+def test_a_connection_lost_at_any_statement(pg_store: GalleryStore, reused_url: str) -> None:
+    with killed_before(pg_store, reused_url, -1) as statements:
+        add_named(pg_store, 1)
+    assert len(statements) >= 5
+    for statement in range(len(statements)):
+        with killed_before(pg_store, reused_url, statement):
+            add_named(pg_store, 2 + statement)
+    count = len(statements) + 2
+    assert labels_of(pg_store) == {number: str(number) for number in range(count)}
+    assert info_of(pg_store).seq == count
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_connection_lost_at_commit(
+    pg_store: GalleryStore, reused_url: str, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it, or after it and before its answer: one addition either way."""
+    dialect = pg_store._engine.dialect
+    commit = dialect.do_commit
+    commits: list[int] = []
+
+    def torn(connection: Any) -> None:
+        commits.append(len(commits))
+        driver = connection.driver_connection
+        if len(commits) == 1:
+            if committed:
+                commit(connection)
+            kill(reused_url, driver.info.backend_pid)
+            driver.execute("SELECT 1")  # fails as the lost commit would
+        commit(connection)
+
+    monkeypatch.setattr(dialect, "do_commit", torn)
+    add_named(pg_store, 1)
+    assert len(commits) == 2
+    monkeypatch.undo()
+    assert labels_of(pg_store) == {0: "0", 1: "1"}
+    assert info_of(pg_store).seq == 2
+
+
+def test_connections_killed_at_random(pg_store: GalleryStore, reused_url: str) -> None:
+    done = threading.Event()
+
+    def killer() -> int:
+        killed = 0
+        with administrator(reused_url) as connection:
+            while not done.wait(0.06):
+                query = (
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND application_name = 'face-serve'"
+                )
+                row = connection.execute(query).fetchone()
+                assert row is not None
+                killed += row[0]
+        return killed
+
+    def write(thread: int) -> list[tuple[int, str]]:
+        told = []
+        for number in range(25):
+            label = f"{thread}-{number}"
+            receipt = pg_store.add("staff", [label], embeddings(1), with_labels=False)
+            told += [(each, label) for each in receipt.ids]
+        return told
+
+    with ThreadPoolExecutor(4) as pool:
+        killing = pool.submit(killer)
+        try:
+            told = [pair for part in pool.map(write, range(3)) for pair in part]
+        finally:
+            done.set()
+        assert killing.result() > 0
+    assert labels_of(pg_store) == {0: "0"} | dict(told)
+    assert sorted(number for number, _ in told) == list(range(1, 76))
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01", "57P01", "08006"])
+def test_passing_failures_are_tried_again(
+    pg_store: GalleryStore, state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for run in (transactions(pg_store).read, transactions(pg_store).write):
+        tries: list[int] = []
+
+        def work(connection: Connection, tries: list[int] = tries) -> str:
+            tries.append(1)
+            if len(tries) < 3:
+                raised = f"DO $$ BEGIN RAISE 'of Eve' USING ERRCODE = '{state}'; END $$"
+                connection.execute(text(raised))
+            return "done"
+
+        assert run(work) == "done"
+        assert len(tries) == 3
+    assert "trying again" in caplog.text
+    assert "Eve" not in caplog.text
+
+
+def test_other_failures_are_not_tried_again(
+    pg_store: GalleryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[int] = []
+
+    def work(connection: Connection) -> None:
+        tries.append(1)
+        connection.execute(text("SELECT 'Eve' FROM nothing"))
+
+    with pytest.raises(UnavailableError, match="try again shortly") as caught:
+        transactions(pg_store).write(work)
+    assert tries == [1]
+    assert "Eve" not in caplog.text + str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_patience_ends(pg_store: GalleryStore) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(text("DO $$ BEGIN RAISE 'x' USING ERRCODE = '40001'; END $$"))
+
+    start = time.monotonic()
+    with pytest.raises(UnavailableError):
+        Transactions(pg_store._engine, patience_s=0.5).write(work)
+    assert time.monotonic() - start < 3
+    start = time.monotonic()
+    with pytest.raises(UnavailableError):
+        transactions(pg_store).query(work, patient=False)
+    assert time.monotonic() - start < 0.3
+
+
+def test_what_is_no_failure_of_the_database_is_passed_on(any_store: GalleryStore) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(text("DELETE FROM gallery"))
+        raise KeyError("mistake")
+
+    build(any_store)
+    with pytest.raises(KeyError):
+        transactions(any_store).write(work)
+    assert info_of(any_store).size == 3
+
+
+def test_a_read_sees_one_state_and_writes_nothing(any_store: GalleryStore) -> None:
+    build(any_store)
+    query = text("SELECT size FROM gallery")
+
+    def read(connection: Connection) -> tuple[int, int]:
+        first = connection.execute(query).scalar_one()
+        # With SQLite's rollback journal a writer would wait for this reader.
+        if not any_store.one_writer:
+            any_store.add("staff", ["x"], embeddings(1), with_labels=False)
+        return first, connection.execute(query).scalar_one()
+
+    assert transactions(any_store).read(read) == (3, 3)
+    if not any_store.one_writer:
+        with pytest.raises(UnavailableError):
+            transactions(any_store).read(lambda c: c.execute(text("DELETE FROM gallery")).rowcount)
+        assert info_of(any_store).size == 4
+
+
+@contextmanager
+def holding(url: str, key: str) -> Iterator[psycopg.Connection[Any]]:
+    """Somebody else writes to a gallery meanwhile."""
+    with administrator(url) as connection, connection.transaction():
+        connection.execute("SELECT 1 FROM gallery WHERE key = %s FOR UPDATE", [key])
+        yield connection
+
+
+def test_a_real_deadlock_is_survived(
+    pg_store: GalleryStore, reused_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store holds the lower gallery and waits for the higher one; the other does the opposite
+    and is patient, so the store is who is sent back."""
+    build(pg_store, "z", 0)
+    batch = [Add(key, ["x"], embeddings(1)) for key in ("z", "staff")]
+    with ThreadPoolExecutor(1) as pool:
+        with holding(reused_url, "z") as other:
+            other.execute("SET LOCAL deadlock_timeout = '20s'")
+            waiting = pool.submit(pg_store.apply, batch)
+            time.sleep(0.2)
+            other.execute("SELECT 1 FROM gallery WHERE key = 'staff' FOR UPDATE")
+        assert len(waiting.result(timeout=10)) == 2
+    assert "DeadlockDetected, trying again" in caplog.text
+    assert (info_of(pg_store).size, info_of(pg_store, "z").size) == (2, 1)
+
+
+def test_batches_of_the_same_galleries_do_not_deadlock(
+    pg_store: GalleryStore, reused_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two replicas gather what comes in, each in its own order."""
+    caplog.set_level(logging.WARNING)
+    keys = ["a", "b", "c", "d"]
+    for key in keys:
+        build(pg_store, key, 0)
+    other = GalleryStore(reused_url)
+
+    def write(store: GalleryStore, order: list[str]) -> None:
+        for _ in range(25):
+            batch: list[Mutation] = [Add(key, ["x"], embeddings(1)) for key in order]
+            store.apply(batch)
+
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(write, pg_store, keys), pool.submit(write, other, keys[::-1])]:
+            future.result()
+    other.close()
+    assert [info_of(pg_store, key).size for key in keys] == [50] * 4
+    assert "Deadlock" not in caplog.text
+
+
+def test_writers_to_other_galleries_do_not_wait(pg_store: GalleryStore, reused_url: str) -> None:
+    build(pg_store, "guests", 0)
+    with ThreadPoolExecutor(2) as pool:
+        with holding(reused_url, "staff"):
+            start = time.monotonic()
+            pg_store.add("guests", ["x"], embeddings(1), with_labels=False)
+            build(pg_store, "new", 1)
+            assert info_of(pg_store).seq == 1  # readers don't wait either
+            assert time.monotonic() - start < 2
+            waiting = pool.submit(pg_store.add, "staff", ["x"], embeddings(1), with_labels=False)
+            time.sleep(0.3)
+            assert not waiting.done()
+        assert waiting.result(timeout=5).ids == [1]
+
+
+def test_a_lock_is_waited_for_as_long_as_was_said(reused_url: str, pg_store: GalleryStore) -> None:
+    store = GalleryStore(reused_url, busy_timeout_s=0.2)
+    calls: list[Callable[[], object]] = [
+        lambda: store.add("staff", ["x"], embeddings(1), with_labels=False),
+        lambda: store.remove("staff", [0], with_labels=False),
+    ]
+    with holding(reused_url, "staff"):
+        for call in calls:
+            start = time.monotonic()
+            with pytest.raises(UnavailableError):
+                call()
+            assert 0.2 <= time.monotonic() - start < 2
+    assert labels_of(store) == {0: "0"}
+    store.close()
+
+
+def test_any_isolation_that_the_server_sets_will_do(
+    pg_store: GalleryStore, reused_url: str
+) -> None:
+    with administrator(reused_url) as connection:
+        connection.execute("SELECT 1")
+        name = connection.info.dbname
+        for level in ("serializable", "read committed"):
+            connection.execute(
+                f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{level}'"  # type: ignore[arg-type]
+            )
+            store = GalleryStore(reused_url)
+            with ThreadPoolExecutor(4) as pool:
+                list(
+                    pool.map(
+                        lambda i, store=store, level=level: store.add(
+                            "staff",
+                            [level],
+                            embeddings(1),
+                            with_labels=False,
+                            operation=Operation(f"{level} {i % 4}"),
+                        ),
+                        range(16),
+                    )
+                )
+            store.close()
+    assert info_of(pg_store).size == 9
