@@ -30,7 +30,7 @@ UNMIRRORED = {
 UNMIRRORED_FOLDERS = {
     "cli": "commands are run as processes by the integration tests",
     "deployments": "hosts of a Ray cluster: the integration tests run them",
-    "index/migrations": "every store test migrates an empty database",
+    "index/store/migrations": "every store test migrates an empty database",
 }
 
 TOOLS = {

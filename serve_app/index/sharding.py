@@ -96,7 +96,8 @@ class ShardedSearch:
 
 
 def merged(parts: Sequence[SearchResult], top_k: int) -> SearchResult:
-    """The ``top_k`` nearest of all parts for each probe, nearest first, ties by id."""
+    """The ``top_k`` nearest of all parts for each probe, nearest first, ties by id; of what is
+    equally near at the cut, what the parts have chosen."""
     sign = -1 if parts[0].metric is Metric.IP else 1
 
     def nearness(candidate: Candidate) -> tuple[float, int]:

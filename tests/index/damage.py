@@ -11,6 +11,8 @@ def tear(file: Path, how: str, where: float) -> None:
         file.unlink()
         return
     content = bytearray(file.read_bytes())
+    if not content:
+        return  # it was cut before
     position = min(int(where * len(content)), len(content) - 1)
     if how == "cut":
         content = content[:position]

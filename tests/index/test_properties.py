@@ -24,10 +24,12 @@ from hypothesis.stateful import (
 )
 
 from serve_app.errors import FaceServeError, GalleryNotFoundError
+from serve_app.index.gallery.sealing import TEMPLATES_FILE, VECTORS_FILE
 from serve_app.index.keeper import Housekeeping
 from serve_app.index.mutations import Add, Create, Drop, Mutation, Optimize, Remove, RemoveLabel
 from serve_app.index.records import SearchRequest
 from serve_app.index.rules import UpkeepRules, wants_build
+from serve_app.index.snapshots.manifest import MANIFEST
 from serve_app.types import Embeddings, IndexType, Metric, Receipt, SearchResult, Shard, Vectors
 
 from .damage import tear
@@ -192,22 +194,25 @@ class Galleries(RuleBasedStateMachine):
 
     @rule(
         replica=replicas,
+        key=keys,
+        shard=shards,
+        file=st.sampled_from([VECTORS_FILE, TEMPLATES_FILE, MANIFEST]),
         how=st.sampled_from(["cut", "flip", "delete"]),
-        which=st.floats(0, 1, exclude_max=True),
-        where=st.floats(0, 1),
         seed=seeds,
     )
-    def damage(self, replica: int, how: str, which: float, where: float, seed: int) -> None:
-        """A file of a snapshot is torn, and a replica starts; it answers as if it were not."""
+    def damage(self, replica: int, key: str, shard: Shard, file: str, how: str, seed: int) -> None:
+        """The newest snapshot is torn, and a replica starts; it answers as if it were not. The
+        other one may have read it before."""
+        row = self.replicas[1 - replica].build(key, shard)
+        assert row is not None
+        if seed % 2:
+            self._search([1 - replica], seed)
         for each in self.replicas:
             each.settle()
-        files = [file for file in self._snapshots.rglob("*") if file.is_file()]
-        if files:
-            newest = sorted(files, key=lambda file: -file.stat().st_mtime_ns)
-            tear(newest[int(which * len(files))], how, where)
-            self._restart(replica)
-            for way in WAYS:
-                self._search([replica], seed, way=way, top_k=EVERYONE)
+        tear(self._snapshots / row.name / file, how, np.random.default_rng(seed).random())
+        self._restart(replica)
+        for way in WAYS:
+            self._search([replica], seed, way=way, top_k=EVERYONE)
 
     @rule(replica=replicas, what=st.sampled_from(["settle", "restart", "crash", "prune"]))
     def happen(self, replica: int, what: str) -> None:

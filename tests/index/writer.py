@@ -1,19 +1,14 @@
-"""A process that writes to a store: started, released and killed by the tests.
+"""A process that adds to a store: started and released by the tests.
 
-It says "ready" when all is imported, and opens the database when a line comes in. ``churn`` does so
-in a process forked for each line, so that one start serves many kills; it says what it is about to
-do and, after the commit, that it is done.
+It says "ready" when all is imported, and opens the database when a line comes in.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +20,6 @@ from serve_app.types import IndexType, Metric
 from .samples import embeddings
 
 ROOT = Path(__file__).resolve().parents[2]
-A_MUTATION = 3
-"""Templates that are added, or removed, together."""
 
 
 class Writer:
@@ -51,16 +44,6 @@ class Writer:
         assert self._process.stdin
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
-
-    def live_and_be_killed(self, seconds: float) -> list[str]:
-        """One life of ``churn``, with no chance to clean up at its end: the lines it said."""
-        self.release()
-        _, process = self.read().split()
-        time.sleep(seconds)
-        os.kill(int(process), signal.SIGKILL)
-        said = list(iter(self.read, ""))
-        assert said.pop() == f"dead of signal {signal.SIGKILL}"
-        return said
 
     def finish(self) -> list[str]:
         """Wait for its end: the lines it said."""
@@ -99,49 +82,15 @@ def add(url: str, key: str, count: int, name: int) -> None:
     store.close()
 
 
-def churn(url: str, key: str) -> None:
-    """For each line a process that writes until it is killed."""
-    for life, _ in enumerate(sys.stdin, start=1):
-        process = os.fork()
-        if process == 0:
-            say(f"alive {os.getpid()}")
-            add_and_remove(url, key, 1_000_000 * life)
-        _, status = os.waitpid(process, 0)
-        say(f"dead of signal {os.WTERMSIG(status)}")
-        say("")
-
-
-def add_and_remove(url: str, key: str, number: int) -> None:
-    """Add and remove whole mutations, numbered from ``number``, for ever."""
-    chance = random.Random(number)
-    store = GalleryStore(url)
-    mine: dict[int, list[int]] = {}
-    while True:
-        if mine and chance.random() < 0.4:
-            gone = chance.choice(list(mine))
-            say(f"remove {gone}")
-            receipt = store.remove(key, mine.pop(gone), with_labels=False)
-        else:
-            number += 1
-            say(f"add {number}")
-            labels = [str(number)] * A_MUTATION
-            enrolled = embeddings(A_MUTATION, seed=number)
-            receipt = store.add(key, labels, enrolled, with_labels=False)
-            mine[number] = receipt.ids
-        say(f"done {json.dumps(receipt.ids)}")
-
-
 def say(line: str) -> None:
     # At once and whole, or not at all: short writes to a pipe are atomic.
     os.write(sys.stdout.fileno(), f"{line}\n".encode())
 
 
 def main(url: str, program: str, key: str, *numbers: str) -> None:
+    assert program == "add"
     say("ready")
-    if program == "add":
-        add(url, key, int(numbers[0]), int(numbers[1]))
-    else:
-        churn(url, key)
+    add(url, key, int(numbers[0]), int(numbers[1]))
 
 
 if __name__ == "__main__":

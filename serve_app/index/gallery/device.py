@@ -63,7 +63,8 @@ def to_device(index: Any, device: FaissDevice) -> Any:
         logger.warning("FAISS has no %s for GPUs: it is searched on the CPU", kind)
         return index
     moved = device.faiss_module.index_cpu_to_gpu(device.resources, device.number, index)
-    moved.kept_alive = device.resources  # FAISS only points to it
+    # FAISS only points to its memory; its classes take no attribute of another name.
+    moved.referenced_objects = [device.resources]
     return moved
 
 

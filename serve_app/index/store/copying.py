@@ -40,7 +40,10 @@ def copied_ending(connection: Connection, info: GalleryInfo, after_id: int) -> E
     To be called where all queries see one state.
     """
     row = find(connection, info.key)
-    if row is None or row.generation != info.generation or info.seq < row.floor_seq:
+    if row is None:
+        return None
+    now = read_gallery(row)
+    if now.generation != info.generation or info.seq < row.floor_seq:
         return None
     removed = select(template.c.id).where(
         _of(info), template.c.removed_seq > info.seq, template.c.id <= after_id
@@ -52,7 +55,7 @@ def copied_ending(connection: Connection, info: GalleryInfo, after_id: int) -> E
         .order_by(operation.c.id)
     )
     return Ending(
-        GalleryEntry(read_gallery(row), row.created_at, row.changed_at),
+        GalleryEntry(now, row.created_at, row.changed_at),
         list(connection.execute(removed.order_by(template.c.id)).scalars()),
         copied_page(connection, info, after_id, None),
         [_answer(each._mapping) for each in connection.execute(answers)],

@@ -28,14 +28,16 @@ def read_templates(rows: Sequence[Any], dimension: int) -> TemplateRows:
 
 def read_gallery(row: Any, snapshot: str | None = None) -> GalleryInfo:
     """The facts in a row of the table ``gallery``. Raises UnavailableError."""
-    numbers = (row.seq, row.dimension, row.size, row.next_id)
     texts = (row.key, row.generation, row.index_type, row.metric, row.model_id)
-    try:
-        info = gallery_info(row, snapshot)
-    except ValueError:
-        raise UnavailableError(UNREADABLE) from None
-    if not all(type(number) is int and number >= 0 for number in numbers) or not all(
-        isinstance(text, str) for text in texts
+    numbers = (row.seq, row.dimension, row.size, row.next_id, row.floor_seq)
+    upkeep = (row.removed_seq, row.removed_at, row.wanted_seq, row.created_at, row.changed_at)
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int) and number >= 0 for number in numbers)
+        and all(isinstance(number, int | float) for number in upkeep)
     ):
         raise UnavailableError(UNREADABLE)
-    return info
+    try:
+        return gallery_info(row, snapshot)
+    except ValueError:
+        raise UnavailableError(UNREADABLE) from None

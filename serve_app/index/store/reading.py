@@ -106,7 +106,10 @@ def changes(
     """What happened after ``known`` (of what was added: after ``added_after``), up to the newest
     seq, or exactly up to ``up_to`` where that can still be told. See ``GalleryStore.changes``."""
     row = find(connection, known.key)
-    if row is None or row.generation != known.generation or known.seq < row.floor_seq:
+    if row is None:
+        return None
+    info = read_gallery(row)
+    if info.generation != known.generation or known.seq < row.floor_seq:
         return None
     until = row.seq
     if up_to is not None and up_to < row.seq and not _erased(connection, known, added_after, up_to):
@@ -118,7 +121,6 @@ def changes(
         template.c.removed_seq <= until,
         _of_shard(shard),
     )
-    info = read_gallery(row)
     info = replace(info, seq=until)
     return Changes(
         info,

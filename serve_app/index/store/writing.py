@@ -129,6 +129,7 @@ def _locked(connection: Connection, key: str) -> Row[Any]:
     row = find(connection, key, lock=True)
     if row is None:
         raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
+    read_gallery(row)  # nothing is written beside damage
     return row
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 
-from serve_app.index.gallery import LabelColumn, read_sealed, train_and_add, write_sealed
+from serve_app.index.gallery import (
+    FaissDevice,
+    LabelColumn,
+    read_sealed,
+    train_and_add,
+    write_sealed,
+)
 from serve_app.types import Metric
 from tests.index.brute_force import every_metric, sealed
 from tests.index.samples import vectors
@@ -99,6 +106,24 @@ def test_torn_and_missing_files(folder: Path, name: str, left: int | None) -> No
     with pytest.raises(ValueError, match=f"{name} can't be read") as caught:
         read_sealed(folder, "Flat", Metric.IP, 8, COUNT)
     assert str(folder) not in str(caught.value)
+
+
+class OneGpu:
+    """Stands in for FAISS: what is moved stays where it is."""
+
+    def __init__(self) -> None:
+        self.moved = 0
+
+    def index_cpu_to_gpu(self, resources: object, number: int, index: Any) -> Any:
+        self.moved += 1
+        return index
+
+
+def test_it_is_moved_to_the_device_once(folder: Path) -> None:
+    there = OneGpu()
+    device = FaissDevice(0, object(), there)
+    assert len(read_sealed(folder, "Flat", Metric.IP, 8, COUNT, device)) == COUNT
+    assert there.moved == 1
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

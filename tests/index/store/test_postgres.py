@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 from alembic import command
 from sqlalchemy import text
@@ -25,6 +23,8 @@ from serve_app.index.store.postgres import CONNECTIONS
 from tests.conftest import open_server
 from tests.index.samples import build, embeddings, info_of, labels_of
 from tests.postgresql import PostgresServer
+
+from .administrator import administrator
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,6 @@ def own_url(server: PostgresServer) -> Iterator[str]:
     """An empty database of the test's own."""
     with server.database() as url:
         yield url
-
-
-def administrator(url: str) -> psycopg.Connection[Any]:
-    plain = make_url(url).set(drivername="postgresql")
-    return psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True)
 
 
 def as_operator(url: str, password: str) -> str:
@@ -165,9 +160,7 @@ def test_a_database_that_forgets_is_refused(own_url: str, caplog: pytest.LogCapt
     name = make_url(own_url).database
     with administrator(own_url) as connection:
         for setting, accepted in [("off", False), ("local", True), ("on", True)]:
-            connection.execute(
-                f'ALTER DATABASE "{name}" SET synchronous_commit = {setting}'  # type: ignore[arg-type]
-            )
+            connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {setting}')
             if accepted:
                 GalleryStore(own_url).close()
             else:

@@ -171,13 +171,14 @@ def test_a_description_names_the_shards_newest_snapshot(any_store: GalleryStore)
     ]
     for name, shard, seq, made in snapshots:
         any_store.register(SnapshotRow(name, info.generation, shard, seq, 3, 3, made))
-    for shard, name in [
+    expected: list[tuple[Shard, str | None]] = [
         (Shard(), "again"),
         (Shard(0, 2), "first of two"),
         (Shard(1, 2), "second of two"),
         (Shard(0, 3), None),
-    ]:
-        assert any_store.describe(["staff"], shard)["staff"].snapshot == name
+    ]
+    for shard, newest in expected:
+        assert any_store.describe(["staff"], shard)["staff"].snapshot == newest
 
 
 def test_galleries_are_listed_by_key(any_store: GalleryStore) -> None:

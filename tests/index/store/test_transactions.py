@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -13,35 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import make_url
 
 from serve_app.errors import UnavailableError
-from serve_app.index.mutations import Add, Mutation
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.transactions import Transactions
 from serve_app.types import Operation
 from tests.index.samples import build, embeddings, info_of, labels_of
 
-
-def administrator(url: str) -> psycopg.Connection[Any]:
-    """A connection past the store."""
-    plain = make_url(url).set(drivername="postgresql")
-    return psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True)
-
-
-def kill(url: str, backend: int) -> None:
-    with administrator(url) as connection:
-        connection.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
-
-
-@pytest.fixture
-def pg_store(reused_url: str, request: pytest.FixtureRequest) -> Iterator[GalleryStore]:
-    with administrator(reused_url) as connection:
-        connection.execute("TRUNCATE gallery, operation, lease CASCADE")
-    store = GalleryStore(reused_url)
-    build(store, count=1)
-    yield store
-    store.close()
+from .administrator import administrator, kill
 
 
 def transactions(store: GalleryStore) -> Transactions:
@@ -226,111 +204,3 @@ def test_a_read_sees_one_state_and_writes_nothing(any_store: GalleryStore) -> No
         with pytest.raises(UnavailableError):
             transactions(any_store).read(lambda c: c.execute(text("DELETE FROM gallery")).rowcount)
         assert info_of(any_store).size == 4
-
-
-@contextmanager
-def holding(url: str, key: str) -> Iterator[psycopg.Connection[Any]]:
-    """Somebody else writes to a gallery meanwhile."""
-    with administrator(url) as connection, connection.transaction():
-        connection.execute("SELECT 1 FROM gallery WHERE key = %s FOR UPDATE", [key])
-        yield connection
-
-
-def test_a_real_deadlock_is_survived(
-    pg_store: GalleryStore, reused_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The store holds the lower gallery and waits for the higher one; the other does the opposite
-    and is patient, so the store is who is sent back."""
-    build(pg_store, "z", 0)
-    batch = [Add(key, ["x"], embeddings(1)) for key in ("z", "staff")]
-    with ThreadPoolExecutor(1) as pool:
-        with holding(reused_url, "z") as other:
-            other.execute("SET LOCAL deadlock_timeout = '20s'")
-            waiting = pool.submit(pg_store.apply, batch)
-            time.sleep(0.2)
-            other.execute("SELECT 1 FROM gallery WHERE key = 'staff' FOR UPDATE")
-        assert len(waiting.result(timeout=10)) == 2
-    assert "DeadlockDetected, trying again" in caplog.text
-    assert (info_of(pg_store).size, info_of(pg_store, "z").size) == (2, 1)
-
-
-def test_batches_of_the_same_galleries_do_not_deadlock(
-    pg_store: GalleryStore, reused_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Two replicas gather what comes in, each in its own order."""
-    caplog.set_level(logging.WARNING)
-    keys = ["a", "b", "c", "d"]
-    for key in keys:
-        build(pg_store, key, 0)
-    other = GalleryStore(reused_url)
-
-    def write(store: GalleryStore, order: list[str]) -> None:
-        for _ in range(25):
-            batch: list[Mutation] = [Add(key, ["x"], embeddings(1)) for key in order]
-            store.apply(batch)
-
-    with ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(write, pg_store, keys), pool.submit(write, other, keys[::-1])]:
-            future.result()
-    other.close()
-    assert [info_of(pg_store, key).size for key in keys] == [50] * 4
-    assert "Deadlock" not in caplog.text
-
-
-def test_writers_to_other_galleries_do_not_wait(pg_store: GalleryStore, reused_url: str) -> None:
-    build(pg_store, "guests", 0)
-    with ThreadPoolExecutor(2) as pool:
-        with holding(reused_url, "staff"):
-            start = time.monotonic()
-            pg_store.add("guests", ["x"], embeddings(1), with_labels=False)
-            build(pg_store, "new", 1)
-            assert info_of(pg_store).seq == 1  # readers don't wait either
-            assert time.monotonic() - start < 2
-            waiting = pool.submit(pg_store.add, "staff", ["x"], embeddings(1), with_labels=False)
-            time.sleep(0.3)
-            assert not waiting.done()
-        assert waiting.result(timeout=5).ids == [1]
-
-
-def test_a_lock_is_waited_for_as_long_as_was_said(reused_url: str, pg_store: GalleryStore) -> None:
-    store = GalleryStore(reused_url, busy_timeout_s=0.2)
-    calls: list[Callable[[], object]] = [
-        lambda: store.add("staff", ["x"], embeddings(1), with_labels=False),
-        lambda: store.remove("staff", [0], with_labels=False),
-    ]
-    with holding(reused_url, "staff"):
-        for call in calls:
-            start = time.monotonic()
-            with pytest.raises(UnavailableError):
-                call()
-            assert 0.2 <= time.monotonic() - start < 2
-    assert labels_of(store) == {0: "0"}
-    store.close()
-
-
-def test_any_isolation_that_the_server_sets_will_do(
-    pg_store: GalleryStore, reused_url: str
-) -> None:
-    with administrator(reused_url) as connection:
-        connection.execute("SELECT 1")
-        name = connection.info.dbname
-        for level in ("serializable", "read committed"):
-            connection.execute(
-                f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = '{level}'"  # type: ignore[arg-type]
-            )
-            store = GalleryStore(reused_url)
-            with ThreadPoolExecutor(4) as pool:
-                list(
-                    pool.map(
-                        lambda i, store=store, level=level: store.add(
-                            "staff",
-                            [level],
-                            embeddings(1),
-                            with_labels=False,
-                            operation=Operation(f"{level} {i % 4}"),
-                        ),
-                        range(16),
-                    )
-                )
-            store.close()
-    assert info_of(pg_store).size == 9
