@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableError
 from serve_app.index.batch import Answer, Group, grouped, search_group
 from serve_app.index.gallery import set_faiss_threads
-from serve_app.index.loading import Loaded, Loader
+from serve_app.index.loading import Loaded, Loader, breathe
 from serve_app.index.records import Changes, Moment, Passed, SearchRequest
 from serve_app.index.store import GalleryStore
 from serve_app.types import Consistency, GalleryInfo, Shard
@@ -118,10 +118,13 @@ class GalleryCache:
         if not keys:
             return {}, None
         eventual = all(r.consistency is Consistency.EVENTUAL for r in requests)
-        if eventual and time.monotonic() < self._down_until:
+        just_down = time.monotonic() < self._down_until
+        if eventual and just_down:
             return {}, UnavailableError(UNAVAILABLE)
+        # Patience holds up those that would do without the store.
+        patient = not eventual and not just_down
         try:
-            standing = self._store.describe(keys, self._shard, patient=not eventual)
+            standing = self._store.describe(keys, self._shard, patient=patient)
         except FaceServeError as error:
             self._down_until = time.monotonic() + DOWN_S
             return {}, error
@@ -174,6 +177,7 @@ class GalleryCache:
         load = self._loads.get(info.key)
         if load is not None and not load.done():
             return load
+        self._loads.pop(info.key, None)  # with the searches that its callbacks hold
         entry = self._entries.get(info.key)
         if entry is None or entry.info.generation != info.generation:
             if info.size <= self._room and info.snapshot is None:
@@ -196,11 +200,11 @@ class GalleryCache:
         return None
 
     def _start(self, info: GalleryInfo, work: Callable[[GalleryInfo], None]) -> Future[None]:
-        future = self._loads[info.key] = self._beside.submit(work, info)
-        return future
+        self._loads[info.key] = self._beside.submit(work, info)
+        return self._loads[info.key]
 
     def _load(self, info: GalleryInfo) -> None:
-        loaded = self._loader.load(info, _breathe)
+        loaded = self._loader.load(info, breathe)
         with self._lock:
             self._entries[info.key] = loaded
 
@@ -237,7 +241,7 @@ class GalleryCache:
     def _swap(self, entry: Loaded, info: GalleryInfo) -> None:
         """Load beside the served index and take its place, at least as far as that has come."""
         try:
-            new = self._loader.load(info, _breathe)
+            new = self._loader.load(info, breathe)
             with self._lock:
                 if self._entries.get(info.key) is not entry:
                     return
@@ -292,8 +296,3 @@ class GalleryCache:
         if group.at is not None and group.at != now:
             return dict.fromkeys(group.probes, Passed(now))
         return search_group(entry.info, entry.index, group, stale)
-
-
-def _breathe() -> None:
-    """Let the searches' thread have the interpreter."""
-    time.sleep(0.001)

@@ -4,6 +4,7 @@ store's pages."""
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -142,6 +143,11 @@ class Loader:
 
 def _moment(info: GalleryInfo) -> Moment:
     return Moment(info.generation, info.seq)
+
+
+def breathe() -> None:
+    """Between pages: let the searches' thread have the interpreter."""
+    time.sleep(0.001)
 
 
 def _check_same(manifest: Manifest, row: SnapshotRow, info: GalleryInfo) -> None:

@@ -124,7 +124,7 @@ def label_digest(label: str) -> bytes:
 def template_rows(rows: Sequence[Any], dimension: int) -> TemplateRows:
     """Templates from rows (id, label, embedding, crc) of the table ``template``.
 
-    Raises UnavailableError for a damaged row. Rows of the first version have no ``crc``.
+    Raises UnavailableError for a damaged row.
     """
     ids = [row[0] for row in rows]
     labels = [row[1] for row in rows]

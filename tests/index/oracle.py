@@ -10,6 +10,19 @@ import pytest
 
 from serve_app.types import Candidate, IndexType, Metric, Receipt, Vectors
 
+from .samples import vectors
+
+POOL = vectors(64, seed=1)
+"""Few different vectors: so galleries hold the same one many times, and probes hit it."""
+PEOPLE = 5
+"""Few different labels: removing one removes many templates."""
+
+
+def people(count: int, seed: int) -> tuple[list[str], Vectors]:
+    """Labels in turns, vectors by chance."""
+    chosen = np.random.default_rng(seed).integers(0, len(POOL), count)
+    return [f"person {number % PEOPLE}" for number in range(count)], POOL[chosen]
+
 
 @dataclass
 class Gallery:

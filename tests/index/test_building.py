@@ -76,6 +76,7 @@ def test_rows_are_gathered_and_dropped(monkeypatch: pytest.MonkeyPatch, reserved
 
 
 def content(rows: Rows) -> dict[int, str]:
+    assert rows.ids == sorted(set(rows.ids)), "each once, as segments want them"
     return {number: rows.labels[row] for row, number in enumerate(rows.ids)}
 
 

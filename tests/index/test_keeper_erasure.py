@@ -26,7 +26,7 @@ from .watched import people
 
 WITHIN_S = 2.0
 SOON = replace(EAGER, erase_within_s=WITHIN_S)
-SLACK_S = 1.0
+SLACK_S = 1.5
 """Of a busy machine, beside ``interval_s`` of the keeper."""
 MARKS = Marks(["erase-me-0123456789abcdef"], vectors(1, seed=77))
 

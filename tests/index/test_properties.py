@@ -30,18 +30,13 @@ from serve_app.index.mutations import Add, Create, Drop, Mutation, Optimize, Rem
 from serve_app.index.records import SearchRequest
 from serve_app.index.rules import UpkeepRules, wants_build
 from serve_app.index.snapshots.manifest import MANIFEST
-from serve_app.types import Embeddings, IndexType, Metric, Receipt, SearchResult, Shard, Vectors
+from serve_app.types import Embeddings, IndexType, Metric, Receipt, SearchResult, Shard
 
 from .damage import tear
-from .oracle import Gallery
+from .oracle import PEOPLE, POOL, Gallery, people
 from .replica import HALVES, WHOLE, Replica
 from .samples import MODEL, vectors
 from .upkeep import keeper_of
-
-POOL = vectors(64, seed=1)
-"""Few different vectors: so galleries hold the same one many times, and probes hit it."""
-PEOPLE = 5
-"""Few different labels: removing one removes many templates."""
 
 SHARDS = (WHOLE, *HALVES)
 Way = Callable[[Replica, Sequence[SearchRequest]], Sequence[object]]
@@ -271,12 +266,6 @@ class Galleries(RuleBasedStateMachine):
             key: (gallery.seq, len(gallery.templates), gallery.next_id)
             for key, gallery in self.model.items()
         }
-
-
-def people(count: int, seed: int) -> tuple[list[str], Vectors]:
-    """The first of PEOPLE labels; anyone's vectors."""
-    chosen = np.random.default_rng(seed).integers(0, len(POOL), count)
-    return [f"person {number % PEOPLE}" for number in range(count)], POOL[chosen]
 
 
 @pytest.mark.soak
