@@ -3,12 +3,20 @@ UnavailableError, never a crash or a guess."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serve_app.errors import UnavailableError
 from serve_app.index.records import DAMAGED, TemplateRows, gallery_info, template_rows
 from serve_app.types import GalleryInfo
+
+CHECKED = (
+    "key", "generation", "index_type", "metric", "dimension", "model_id", "next_id", "size", "seq",
+    "floor_seq",
+)  # fmt: skip
+"""Facts of a gallery that its check is of: one changed bit of a seq would hide changes."""
 
 UNREADABLE = "the gallery store holds a damaged gallery: restore a backup"
 
@@ -26,6 +34,11 @@ def read_templates(rows: Sequence[Any], dimension: int) -> TemplateRows:
         raise UnavailableError(DAMAGED) from None
 
 
+def check_of_gallery(facts: Mapping[str, Any]) -> int:
+    """CRC-32 of a row of the table ``gallery``, written whenever one of ``CHECKED`` is."""
+    return zlib.crc32(json.dumps([facts[name] for name in CHECKED]).encode())
+
+
 def read_gallery(row: Any, snapshot: str | None = None) -> GalleryInfo:
     """The facts in a row of the table ``gallery``. Raises UnavailableError."""
     texts = (row.key, row.generation, row.index_type, row.metric, row.model_id)
@@ -35,6 +48,7 @@ def read_gallery(row: Any, snapshot: str | None = None) -> GalleryInfo:
         all(isinstance(text, str) for text in texts)
         and all(isinstance(number, int) and number >= 0 for number in numbers)
         and all(isinstance(number, int | float) for number in upkeep)
+        and row.crc == check_of_gallery(row._mapping)
     ):
         raise UnavailableError(UNREADABLE)
     try:

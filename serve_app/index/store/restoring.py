@@ -8,14 +8,15 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.errors import GalleryExistsError, UnavailableError
 from serve_app.index.copies import Beginning, CopiedRows, Ending, KeptAnswer, Part
 from serve_app.index.records import check_of, label_digest
+from serve_app.index.store.damage import check_of_gallery
 from serve_app.index.store.schema import gallery, operation, template
-from serve_app.index.store.writing import IDS_A_STATEMENT, TENANT, find
+from serve_app.index.store.writing import IDS_A_STATEMENT, TENANT, change_gallery, find
 from serve_app.types import GalleryEntry, GalleryInfo
 
 
@@ -55,20 +56,22 @@ def _exists(key: str) -> GalleryExistsError:
 def _begin(connection: Connection, key: str, entry: GalleryEntry) -> str:
     generation = uuid.uuid4().hex
     info = entry.info
+    facts = {
+        "key": key,
+        "generation": generation,
+        "index_type": str(info.index_type),
+        "metric": str(info.metric),
+        "dimension": info.dimension,
+        "model_id": info.model_id,
+        "next_id": 0,
+        "size": 0,
+        "seq": 0,
+        "floor_seq": 0,
+    }
     try:
         connection.execute(
             insert(gallery).values(
-                tenant=TENANT,
-                key=key,
-                generation=generation,
-                index_type=str(info.index_type),
-                metric=str(info.metric),
-                dimension=info.dimension,
-                model_id=info.model_id,
-                next_id=0,
-                size=0,
-                seq=0,
-                created_at=entry.created_at,
+                tenant=TENANT, created_at=entry.created_at, crc=check_of_gallery(facts), **facts
             )
         )
     except IntegrityError:  # somebody was first
@@ -85,16 +88,15 @@ def _end(connection: Connection, key: str, generation: str, ending: Ending) -> G
     _insert(connection, generation, ending.late)
     info = ending.entry.info
     _check(connection, key, generation, info)
-    connection.execute(
-        update(gallery)
-        .where(gallery.c.generation == generation)
-        .values(
-            next_id=info.next_id,
-            size=info.size,
-            seq=info.seq,
-            floor_seq=info.seq,  # no tombstones came along
-            changed_at=ending.entry.changed_at,
-        )
+    row = connection.execute(select(gallery).where(gallery.c.generation == generation)).one()
+    change_gallery(
+        connection,
+        row,
+        next_id=info.next_id,
+        size=info.size,
+        seq=info.seq,
+        floor_seq=info.seq,  # no tombstones came along
+        changed_at=ending.entry.changed_at,
     )
     _keep(connection, key, generation, ending.answers)
     return GalleryInfo(

@@ -45,6 +45,7 @@ gallery = Table(
     Column("removed_at", Float, nullable=False, server_default="0"),
     # Up to which seq somebody asked for a fresh index; it is there when a snapshot has reached it.
     Column("wanted_seq", BigInteger, nullable=False, server_default="0"),
+    Column("crc", BigInteger),  # of what decides what the gallery is (damage.check_of_gallery)
     UniqueConstraint("tenant", "key", name="uq_gallery_tenant_key"),
 )
 

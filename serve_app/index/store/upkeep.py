@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from serve_app.index.records import SnapshotRow, Standing
 from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.schema import gallery, lease, operation, snapshot, template
+from serve_app.index.store.writing import change_gallery
 from serve_app.types import Shard
 
 
@@ -127,9 +128,7 @@ def prune(connection: Connection, answers_s: float, tombstones: int) -> None:
     # In the order in which writers lock galleries.
     for generation in list(connection.execute(dead.order_by(gallery.c.id)).scalars()):
         row = connection.execute(
-            select(gallery.c.id, gallery.c.seq)
-            .where(gallery.c.generation == generation)
-            .with_for_update()
+            select(gallery).where(gallery.c.generation == generation).with_for_update()
         ).one_or_none()
         if row is None:
             continue
@@ -138,7 +137,7 @@ def prune(connection: Connection, answers_s: float, tombstones: int) -> None:
                 template.c.generation == generation, template.c.removed_seq <= row.seq
             )
         )
-        connection.execute(update(gallery).where(gallery.c.id == row.id).values(floor_seq=row.seq))
+        change_gallery(connection, row, floor_seq=row.seq)
 
 
 def _snapshot_row(row: Any) -> SnapshotRow:

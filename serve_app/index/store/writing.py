@@ -34,7 +34,7 @@ from serve_app.index.mutations import (
 )
 from serve_app.index.records import DAMAGED, check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
-from serve_app.index.store.damage import read_gallery
+from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.schema import gallery, template
 from serve_app.types import Receipt, Vectors
 
@@ -143,7 +143,7 @@ def _change(connection: Connection, row: Row[Any], mutation: Mutation) -> Answer
         case RemoveLabel(label=label):
             return _remove(connection, row, _labelled(connection, row, label), mutation)
         case Optimize():
-            _update(connection, row, wanted_seq=row.seq)
+            change_gallery(connection, row, wanted_seq=row.seq)
         case Drop():
             connection.execute(delete(gallery).where(gallery.c.id == row.id))
     return _answer(connection, row, row.seq, [], row.size, mutation)
@@ -154,20 +154,21 @@ def _create(connection: Connection, mutation: Create) -> Answered:
     count = len(mutation.labels)
     if find(connection, mutation.key) is not None:
         raise _exists(mutation.key)
+    facts = {
+        "key": mutation.key,
+        "generation": uuid.uuid4().hex,
+        "index_type": str(mutation.index_type),
+        "metric": str(mutation.metric),
+        "dimension": mutation.embeddings.vectors.shape[1],
+        "model_id": mutation.embeddings.model_id,
+        "next_id": count,
+        "size": count,
+        "seq": 1,
+        "floor_seq": 0,
+    }
     connection.execute(
         insert(gallery).values(
-            tenant=TENANT,
-            key=mutation.key,
-            generation=uuid.uuid4().hex,
-            index_type=str(mutation.index_type),
-            metric=str(mutation.metric),
-            dimension=mutation.embeddings.vectors.shape[1],
-            model_id=mutation.embeddings.model_id,
-            next_id=count,
-            size=count,
-            seq=1,
-            created_at=now,
-            changed_at=now,
+            tenant=TENANT, created_at=now, changed_at=now, crc=check_of_gallery(facts), **facts
         )
     )
     row = _locked(connection, mutation.key)
@@ -185,7 +186,9 @@ def _add(connection: Connection, row: Row[Any], mutation: Add) -> Answered:
         seq += 1
         vectors = mutation.embeddings.vectors
         insert_templates(connection, row.generation, ids, seq, mutation.labels, vectors)
-        _update(connection, row, seq=seq, next_id=ids.stop, size=count, changed_at=time.time())
+        change_gallery(
+            connection, row, seq=seq, next_id=ids.stop, size=count, changed_at=time.time()
+        )
     return _answer(connection, row, seq, list(ids), count, mutation)
 
 
@@ -213,7 +216,7 @@ def _remove(
     if removed:
         seq += 1
         now = time.time()
-        _update(
+        change_gallery(
             connection,
             row,
             seq=seq,
@@ -237,8 +240,10 @@ def _labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
     )
 
 
-def _update(connection: Connection, row: Row[Any], **values: float) -> None:
-    connection.execute(update(gallery).where(gallery.c.id == row.id).values(**values))
+def change_gallery(connection: Connection, row: Row[Any], **values: float) -> None:
+    """New ``values`` of a locked row, with its check."""
+    crc = check_of_gallery({**row._mapping, **values})
+    connection.execute(update(gallery).where(gallery.c.id == row.id).values(crc=crc, **values))
 
 
 def _answer(

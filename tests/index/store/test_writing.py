@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, update
 
 from serve_app.errors import (
     GalleryExistsError,
@@ -18,6 +18,8 @@ from serve_app.errors import (
 from serve_app.index.mutations import Drop, Optimize, RemoveLabel
 from serve_app.index.records import SnapshotRow
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.damage import check_of_gallery
+from serve_app.index.store.schema import gallery
 from serve_app.types import Embeddings, GalleryInfo, IndexType, Metric, Receipt, Shard
 from tests.index.samples import MODEL, build, embeddings, info_of, labels_of, raw, vectors
 
@@ -280,7 +282,9 @@ def test_an_id_that_is_there_already_is_damage(database_url: str) -> None:
     build(store)
     engine = create_engine(database_url)
     with engine.begin() as connection:
-        connection.execute(text("UPDATE gallery SET next_id = 1"))
+        row = connection.execute(select(gallery)).one()
+        crc = check_of_gallery({**row._mapping, "next_id": 1})
+        connection.execute(update(gallery).values(next_id=1, crc=crc))
     engine.dispose()
     with pytest.raises(UnavailableError, match="damaged"):
         add(store, "x")

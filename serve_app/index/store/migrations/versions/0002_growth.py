@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from serve_app.index.records import check_of, label_digest
+from serve_app.index.store.damage import CHECKED, check_of_gallery
 
 revision = "0002"
 down_revision = "0001"
@@ -22,6 +23,8 @@ GALLERY = (
 def upgrade() -> None:
     for name, kind in GALLERY:
         op.add_column("gallery", sa.Column(name, kind, nullable=False, server_default="0"))
+    op.add_column("gallery", sa.Column("crc", sa.BigInteger))
+    _check_galleries()
     op.add_column("template", sa.Column("label_digest", sa.LargeBinary))
     op.add_column("template", sa.Column("crc", sa.BigInteger))
     _fill_in()
@@ -74,8 +77,18 @@ def downgrade() -> None:
     op.drop_index("ix_template_label", "template")
     op.drop_column("template", "crc")
     op.drop_column("template", "label_digest")
-    for name, _ in GALLERY:
+    for name in ("crc", *(name for name, _ in GALLERY)):
         op.drop_column("gallery", name)
+
+
+def _check_galleries() -> None:
+    """Checks of the galleries that are there already."""
+    columns = ("id", "crc", *CHECKED)
+    gallery = sa.table("gallery", *(sa.column(name) for name in columns))
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(gallery)).all():
+        crc = check_of_gallery(dict(row._mapping))
+        connection.execute(sa.update(gallery).where(gallery.c.id == row.id).values(crc=crc))
 
 
 def _fill_in() -> None:
