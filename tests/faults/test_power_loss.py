@@ -20,6 +20,8 @@ from .record import Operation, read_log
 from .shim import Shim
 
 SOAK = os.environ.get("FACE_SERVE_SOAK") == "1"
+
+pytestmark = pytest.mark.soak
 MUTATIONS = 40 if SOAK else 6
 BY_CHANCES = 8 if SOAK else 1
 DATABASE = "galleries.sqlite"

@@ -29,6 +29,8 @@ from tests.postgresql import PostgresServer
 SOAK = os.environ.get("FACE_SERVE_SOAK") == "1"
 DOWN_S = 20
 
+pytestmark = pytest.mark.soak
+
 
 @contextmanager
 def cluster(database_url: str, shards: int = 1) -> Iterator[Service]:
