@@ -153,6 +153,9 @@ def _create(connection: Connection, mutation: Create) -> Answered:
     now = time.time()
     count = len(mutation.labels)
     if find(connection, mutation.key) is not None:
+        # It may be this very creation, sent twice and committed since it was looked for.
+        if answered := kept(connection, mutation.operation):
+            return answered
         raise _exists(mutation.key)
     facts = {
         "key": mutation.key,
