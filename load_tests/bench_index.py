@@ -25,15 +25,15 @@ import numpy as np
 import psutil
 
 from serve_app.index.batch import Answer
-from serve_app.index.building import build_snapshot
 from serve_app.index.cache import GalleryCache
-from serve_app.index.keeper import Housekeeping, Keeper
 from serve_app.index.loading import Loader
 from serve_app.index.mutations import Optimize
 from serve_app.index.records import SearchRequest
-from serve_app.index.rules import UpkeepRules
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep.building import build_snapshot
+from serve_app.index.upkeep.keeper import Housekeeping, Keeper
+from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.types import Embeddings, Metric, SearchResult, Shard, Vectors
 
 MODEL = "bench"

@@ -26,7 +26,7 @@ def backup(
 
     The file holds faces' embeddings and labels: keep it where nobody else reads it.
     """
-    from serve_app.index.transfer import backup as run
+    from serve_app.index.copies.backup import backup as run
 
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         _print("backed up", run(store, file, force=force, progress=_progress))
@@ -41,7 +41,7 @@ def restore(
     data_dir: DataDirOption = None,
 ) -> None:
     """Copy every gallery of a backup into the database, each whole or not at all."""
-    from serve_app.index.transfer import restore as run
+    from serve_app.index.copies.backup import restore as run
 
     with contextlib.closing(open_store(config, data_dir, os.environ, create=True)) as store:
         _print("restored", run(file, store, replace=replace, progress=_progress))

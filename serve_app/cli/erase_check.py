@@ -22,7 +22,7 @@ from serve_app.config.service import snapshots_url
 
 if TYPE_CHECKING:
     from serve_app.config import ServiceArgs
-    from serve_app.index.erasure import Outcome
+    from serve_app.index.erasure.check import Outcome
 
 JOURNALS = ("-wal", "-shm", "-journal")
 """What SQLite has beside a database."""
@@ -48,7 +48,7 @@ def erase_check(
     Searched are the data directory, the snapshots, Ray's logs and what --also names. For a moment
     the gallery holds three templates that are nobody's. Exit code 1: something is left.
     """
-    from serve_app.index.erasure import EraseCheck
+    from serve_app.index.erasure.check import EraseCheck
 
     service = read_service_args(config, data_dir, os.environ)
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:

@@ -77,7 +77,7 @@ def export(
     data_dir: DataDirOption = None,
 ) -> None:
     """Write a gallery as an index directory that PaddleX loads. Writes may go on meanwhile."""
-    from serve_app.index.files import export_gallery
+    from serve_app.index.copies.directory import export_gallery
 
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         info = export_gallery(store, key, directory, threads=os.cpu_count() or 1)
@@ -104,7 +104,7 @@ def import_directory(
 ) -> None:
     """Make a gallery of an index directory. Its templates keep their ids."""
     from serve_app.cli.model_of import check_dimension, extractor_of
-    from serve_app.index.files import import_gallery, read_directory
+    from serve_app.index.copies.directory import import_gallery, read_directory
 
     check_key(key)
     content = read_directory(directory)

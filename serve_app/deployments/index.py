@@ -16,13 +16,13 @@ from serve_app.errors import FaceServeError
 from serve_app.index.batch import Answer
 from serve_app.index.cache import GalleryCache
 from serve_app.index.gallery import check_index_type, choose_device
-from serve_app.index.keeper import Housekeeping, Keeper
 from serve_app.index.loading import Loader
 from serve_app.index.mutations import Create, Mutation
 from serve_app.index.records import SearchRequest
-from serve_app.index.rules import UpkeepRules
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep.keeper import Housekeeping, Keeper
+from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.types import (
     GalleryEntry,
     GalleryInfo,

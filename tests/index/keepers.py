@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import cast
 
 from serve_app.errors import FaceServeError
-from serve_app.index.builder import BUILT, FAILED, NOTHING_TO_DO, BuildOrder
-from serve_app.index.building import build_snapshot
-from serve_app.index.keeper import Housekeeping, Keeper
-from serve_app.index.rules import UpkeepRules
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep.builder import BUILT, FAILED, NOTHING_TO_DO, BuildOrder
+from serve_app.index.upkeep.building import build_snapshot
+from serve_app.index.upkeep.keeper import Housekeeping, Keeper
+from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.types import Shard
 
 WHOLE = Shard()

@@ -20,16 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from serve_app.errors import FaceServeError
-from serve_app.index import keeper as keeping
-from serve_app.index.keeper import Housekeeping
 from serve_app.index.mutations import Add, Mutation, Optimize, Remove
 from serve_app.index.records import SearchRequest
-from serve_app.index.rules import UpkeepRules
+from serve_app.index.upkeep import keeper as keeping
+from serve_app.index.upkeep.keeper import Housekeeping
+from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.types import Operation
 
 from .replica import WHOLE, Replica
 from .samples import embeddings
-from .upkeep import keeper_of
+from .snapshotting import keeper_of
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "staff"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from serve_app.errors import FaceServeError
 from serve_app.index.batch import Answer
-from serve_app.index.building import build_snapshot
 from serve_app.index.cache import INLINE, GalleryCache
 from serve_app.index.loading import Loader
 from serve_app.index.records import SearchRequest, SnapshotRow
 from serve_app.index.sharding import SearchShard, ShardedSearch
 from serve_app.index.snapshots import Manifest, SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep.building import build_snapshot
 from serve_app.types import GalleryInfo, SearchResult, Shard
 
 WHOLE = Shard()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serve_app.index.building import build_snapshot
 from serve_app.index.records import SnapshotRow
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep.building import build_snapshot
 from serve_app.types import Shard
 
 WHOLE = Shard()

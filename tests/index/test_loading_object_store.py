@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from serve_app.index.cache import GalleryCache
-from serve_app.index.keeper import Keeper
 from serve_app.index.loading import Loader
 from serve_app.index.mutations import Optimize
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep.keeper import Keeper
 from serve_app.types import Shard
 
 from .keepers import EAGER, OFTEN, Builds

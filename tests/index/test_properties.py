@@ -25,18 +25,18 @@ from hypothesis.stateful import (
 
 from serve_app.errors import FaceServeError, GalleryNotFoundError
 from serve_app.index.gallery.sealing import TEMPLATES_FILE, VECTORS_FILE
-from serve_app.index.keeper import Housekeeping
 from serve_app.index.mutations import Add, Create, Drop, Mutation, Optimize, Remove, RemoveLabel
 from serve_app.index.records import SearchRequest
-from serve_app.index.rules import UpkeepRules, wants_build
 from serve_app.index.snapshots.manifest import MANIFEST
+from serve_app.index.upkeep.keeper import Housekeeping
+from serve_app.index.upkeep.rules import UpkeepRules, wants_build
 from serve_app.types import Embeddings, IndexType, Metric, Receipt, SearchResult, Shard
 
 from .damage import tear
 from .oracle import PEOPLE, POOL, Gallery, people
 from .replica import HALVES, WHOLE, Replica
 from .samples import MODEL, vectors
-from .upkeep import keeper_of
+from .snapshotting import keeper_of
 
 SHARDS = (WHOLE, *HALVES)
 Way = Callable[[Replica, Sequence[SearchRequest]], Sequence[object]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from serve_app.index.copies import CopiedRows, Ending, KeptAnswer
+from serve_app.index.copies.parts import CopiedRows, Ending, KeptAnswer
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.reading import TEMPLATE
 from serve_app.index.store.schema import operation, template

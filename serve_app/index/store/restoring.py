@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.errors import GalleryExistsError, UnavailableError
-from serve_app.index.copies import Beginning, CopiedRows, Ending, KeptAnswer, Part
+from serve_app.index.copies.parts import Beginning, CopiedRows, Ending, KeptAnswer, Part
 from serve_app.index.records import check_of, label_digest
 from serve_app.index.store.damage import check_of_gallery
 from serve_app.index.store.schema import gallery, operation, template

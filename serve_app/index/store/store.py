@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from serve_app.errors import FaceServeError, GalleryNotFoundError
-from serve_app.index.copies import CopiedRows, Ending, Part
+from serve_app.index.copies.parts import CopiedRows, Ending, Part
 from serve_app.index.mutations import ERASING, Add, Create, Mutation, Remove, unnamed
 from serve_app.index.records import (
     Changes,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from serve_app.errors import GalleryExistsError, UnavailableError
-from serve_app.index.copies import Beginning, CopiedRows, Ending, KeptAnswer, Part
+from serve_app.index.copies.parts import Beginning, CopiedRows, Ending, KeptAnswer, Part
 from serve_app.index.records import TemplateRows
 from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryEntry, GalleryInfo, Metric, Operation

@@ -1,1 +1,1 @@
-"""Schema changes, run by ``index.engine`` at open."""
+"""Schema changes, run by ``index.store.engine`` when a store opens."""

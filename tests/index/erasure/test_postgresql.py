@@ -6,12 +6,11 @@ import time
 
 import psycopg
 
-from serve_app.index.scanning import Marks, scan
+from serve_app.index.erasure.scanning import Marks, scan
 from serve_app.index.store import GalleryStore
 from serve_app.types import Metric
+from tests.index.samples import embeddings
 from tests.postgresql import PostgresServer
-
-from .samples import embeddings
 
 PROCEDURE = (
     "VACUUM FULL template",

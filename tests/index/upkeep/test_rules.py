@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from serve_app.index.records import SnapshotRow, Standing
-from serve_app.index.rules import SLACK, UpkeepRules, erasure_is_due, superfluous, wants_build
+from serve_app.index.upkeep.rules import (
+    SLACK,
+    UpkeepRules,
+    erasure_is_due,
+    superfluous,
+    wants_build,
+)
 from serve_app.types import GalleryInfo, Metric, Shard
 
 RULES = UpkeepRules(exact_until=5000, growth=0.5, dead=0.25, erase_within_s=100, keep=2)

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from serve_app.errors import FaceServeError
+from serve_app.index.erasure.scanning import Marks, Report, scan
 from serve_app.index.mutations import Optimize, RemoveLabel
 from serve_app.index.records import SnapshotRow
-from serve_app.index.scanning import Marks, Report, scan
 from serve_app.index.store import GalleryStore
 from serve_app.types import Embeddings, GalleryInfo, Shard
 

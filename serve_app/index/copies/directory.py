@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve_app.errors import GalleryMismatchError, InvalidRequestError
-from serve_app.index.copies import PAGE, Beginning, CopiedRows, Ending, Part, parts
-from serve_app.index.face_serve_json import read_facts, write_facts
+from serve_app.index.copies.face_serve_json import read_facts, write_facts
+from serve_app.index.copies.id_map import NAMES, IdMap, read_id_map, write_id_map
+from serve_app.index.copies.parts import PAGE, Beginning, CopiedRows, Ending, Part, parts
+from serve_app.index.copies.placing import new_directory
 from serve_app.index.gallery.paddlex import IdMapIndex, read_idmap, write_idmap
-from serve_app.index.id_map import NAMES, IdMap, read_id_map, write_id_map
-from serve_app.index.placing import new_directory
 from serve_app.index.records import TemplateRows
 from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryEntry, GalleryInfo, IndexType, Metric, Vectors

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.errors import InvalidRequestError
-from serve_app.index.face_serve_json import read_facts, write_facts
+from serve_app.index.copies.face_serve_json import read_facts, write_facts
 
 FACTS = {
     "gallery": "staff",

@@ -14,16 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serve_app.index import builder
-from serve_app.index.builder import BUILT, FAILED, NOTHING_TO_DO, BuildOrder, build, start
 from serve_app.index.loading import Loader
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep import builder
+from serve_app.index.upkeep.builder import BUILT, FAILED, NOTHING_TO_DO, BuildOrder, build, start
 from serve_app.types import Shard
-
-from .samples import build as build_gallery
-from .samples import locked
-from .shots import files_in
+from tests.index.samples import build as build_gallery
+from tests.index.samples import locked
+from tests.index.shots import files_in
 
 WHOLE = Shard()
 PATIENCE_S = 60
@@ -45,7 +44,7 @@ def test_it_builds_and_shows_nothing_to_others(
     build_gallery(store, count=500, index_type="HNSW32")
     process = start(order(store, url, directory, Shard(1, 2)))
     line = " ".join(psutil.Process(process.pid).cmdline())
-    assert "serve_app.index.builder" in line
+    assert "serve_app.index.upkeep.builder" in line
     assert "sqlite" not in line
     assert str(directory) not in line
     _, complaint = process.communicate(timeout=PATIENCE_S)
@@ -88,7 +87,7 @@ def test_what_nobody_foresaw_is_named_without_its_text(
         raise PermissionError(13, "no", "/secret/place")
 
     build_gallery(store)
-    monkeypatch.setattr("serve_app.index.building.build_snapshot", fails)
+    monkeypatch.setattr("serve_app.index.upkeep.building.build_snapshot", fails)
     assert build(order(store, url, directory), os.getppid()) == FAILED
     assert capsys.readouterr().err == "PermissionError\n"
 
@@ -111,7 +110,7 @@ def test_a_parent_that_is_gone_ends_it(store: GalleryStore, url: str, directory:
 
 PARENT = """
 import sys, json, time
-from serve_app.index import builder
+from serve_app.index.upkeep import builder
 print(builder.start(builder.BuildOrder(**json.loads(sys.argv[1]))).pid, flush=True)
 time.sleep(600)
 """
@@ -128,7 +127,7 @@ def test_it_ends_when_its_parent_is_killed(
         parent = subprocess.Popen(
             [sys.executable, "-c", PARENT, there],
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(Path(builder.__file__).parents[2])},
+            env=os.environ | {"PYTHONPATH": str(Path(builder.__file__).parents[3])},
         )
         assert parent.stdout
         child = psutil.Process(int(parent.stdout.readline()))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.errors import InvalidRequestError
-from serve_app.index import id_map
-from serve_app.index.id_map import read_id_map, write_id_map
+from serve_app.index.copies import id_map
+from serve_app.index.copies.id_map import read_id_map, write_id_map
 
 NASTY = ["", " ", "null", "yes", "1", "007", "1e3", "2026-01-01", "~", "- a", "a: b", "#x", "'",
          '"', "!!python/object:os.system", "&a", "*a", "{", "[", "a\nb", "\ttab", "x " * 200,
@@ -47,10 +47,10 @@ def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, labels: l
 
 def test_it_is_what_paddlex_writes(tmp_path: Path) -> None:
     file = written(tmp_path, [0, 1], ["张三", "O'Neil: x"])
-    reference = Path(__file__).parent / "data/paddlex/paddlex343_unicode/id_map.yaml"
+    reference = Path(__file__).parents[1] / "data/paddlex/paddlex343_unicode/id_map.yaml"
     assert file.read_bytes() == reference.read_bytes()
     file = written(tmp_path, [], [])
-    reference = Path(__file__).parent / "data/paddlex/paddlex343_empty/id_map.yaml"
+    reference = Path(__file__).parents[1] / "data/paddlex/paddlex343_empty/id_map.yaml"
     assert file.read_bytes() == reference.read_bytes()
 
 

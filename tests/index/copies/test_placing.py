@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.errors import InvalidRequestError, UnavailableError
-from serve_app.index.placing import new_directory, new_file
+from serve_app.index.copies.placing import new_directory, new_file
 
 
 def test_a_directory_is_there_when_it_is_whole(tmp_path: Path) -> None:

@@ -10,19 +10,18 @@ import numpy as np
 import pytest
 
 from serve_app.errors import GalleryNotFoundError, InvalidRequestError
-from serve_app.index import building
-from serve_app.index.building import Rows, build_snapshot, read_whole
 from serve_app.index.loading import Loader
 from serve_app.index.mutations import Drop
 from serve_app.index.records import TemplateRows
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep import building
+from serve_app.index.upkeep.building import Rows, build_snapshot, read_whole
 from serve_app.types import Metric, Shard
-
-from .brute_force import every_metric, exact, ids_of, nearest
-from .samples import DIMENSION, build, embeddings, vectors
-from .shots import FILES, files_in, full_disk, shoot
-from .watched import WatchedStore
+from tests.index.brute_force import every_metric, exact, ids_of, nearest
+from tests.index.samples import DIMENSION, build, embeddings, vectors
+from tests.index.shots import FILES, files_in, full_disk, shoot
+from tests.index.watched import WatchedStore
 
 WHOLE = Shard()
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from serve_app.errors import GalleryNotFoundError, UnavailableError
-from serve_app.index.copies import BEGINNINGS, Beginning, CopiedRows, Ending, Part, parts
+from serve_app.index.copies.parts import BEGINNINGS, Beginning, CopiedRows, Ending, Part, parts
 from serve_app.index.mutations import Drop
 from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryInfo
-
-from .samples import build, embeddings
+from tests.index.samples import build, embeddings
 
 
 class Disturbed:

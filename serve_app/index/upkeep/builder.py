@@ -1,9 +1,9 @@
 """The process that builds an index: beside the replica, so that searches keep their core, their
 interpreter and their memory, and that a crash of FAISS is only a build that failed.
 
-``python -m serve_app.index.builder`` with a ``BuildOrder`` and its parent's process id as JSON on
-standard input: a command line would show the database's password to everyone. It ends when its
-parent does.
+``python -m serve_app.index.upkeep.builder`` with a ``BuildOrder`` and its parent's process id as
+JSON on standard input: a command line would show the database's password to everyone. It ends
+when its parent does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def start(order: BuildOrder) -> subprocess.Popen[bytes]:
     """The building process; its exit code is BUILT, NOTHING_TO_DO or anything else for a failure,
     and its standard error ends with the reason."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "serve_app.index.builder"],
+        [sys.executable, "-P", "-m", "serve_app.index.upkeep.builder"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -67,9 +67,9 @@ def build(order: BuildOrder, parent: int) -> int:
     """Carry out ``order`` for the process ``parent``: the exit code."""
     # Late: the parent needs neither.
     from serve_app.errors import FaceServeError
-    from serve_app.index.building import build_snapshot
     from serve_app.index.snapshots import SnapshotStorage
     from serve_app.index.store import GalleryStore
+    from serve_app.index.upkeep.building import build_snapshot
 
     def still_wanted() -> None:
         if os.getppid() != parent:

@@ -13,16 +13,15 @@ from serve_app.errors import (
     InvalidRequestError,
     UnavailableError,
 )
-from serve_app.index import transfer
+from serve_app.index.copies import backup as transfer
+from serve_app.index.copies.backup import backup, keys, restore
 from serve_app.index.mutations import Drop
 from serve_app.index.store import GalleryStore, sqlite_url
 from serve_app.index.store.backup_file import BackupFile
-from serve_app.index.transfer import backup, keys, restore
 from serve_app.types import GalleryInfo, Metric, Operation
-
-from .busy import embeddings_of, vector_of, written_to
-from .databases import both, new_url
-from .samples import build, embeddings, raw, rows
+from tests.index.busy import embeddings_of, vector_of, written_to
+from tests.index.databases import both, new_url
+from tests.index.samples import build, embeddings, raw, rows
 
 
 def labels_in(store: GalleryStore) -> dict[str, dict[int, str]]:
@@ -91,7 +90,7 @@ def test_one_moment_while_writes_go_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("serve_app.index.copies.parts.__defaults__", (20,))
+    monkeypatch.setattr("serve_app.index.copies.parts.parts.__defaults__", (20,))
     url = new_url(database, request, tmp_path)
     store = GalleryStore(url)
     labels = [f"a {number}" for number in range(300)]

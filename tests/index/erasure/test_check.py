@@ -12,14 +12,13 @@ import pytest
 from sqlalchemy import event
 
 from serve_app.errors import GalleryNotFoundError
-from serve_app.index.erasure import PREFIX, TEMPLATES, EraseCheck
+from serve_app.index.erasure.check import PREFIX, TEMPLATES, EraseCheck
 from serve_app.index.mutations import Drop
 from serve_app.index.records import SnapshotRow
 from serve_app.index.store import GalleryStore
 from serve_app.types import Receipt, Shard
-
-from .databases import both, new_url
-from .samples import build
+from tests.index.databases import both, new_url
+from tests.index.samples import build
 
 
 class Keeper:

@@ -18,17 +18,16 @@ from serve_app.errors import (
     GalleryNotFoundError,
     InvalidRequestError,
 )
-from serve_app.index.face_serve_json import write_facts
-from serve_app.index.files import export_gallery, import_gallery, read_directory
+from serve_app.index.copies.directory import export_gallery, import_gallery, read_directory
+from serve_app.index.copies.face_serve_json import write_facts
 from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryInfo, IndexType, Metric
+from tests.index.brute_force import every_metric, every_type
+from tests.index.busy import embeddings_of, vector_of, written_to
+from tests.index.databases import both, new_url
+from tests.index.samples import MODEL, build, embeddings
 
-from .brute_force import every_metric, every_type
-from .busy import embeddings_of, vector_of, written_to
-from .databases import both, new_url
-from .samples import MODEL, build, embeddings
-
-FIXTURES = Path(__file__).parent / "data" / "paddlex"
+FIXTURES = Path(__file__).parents[1] / "data" / "paddlex"
 
 
 class PaddleX:
@@ -141,7 +140,7 @@ def test_one_moment_while_writes_go_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("serve_app.index.copies.parts.__defaults__", (20,))
+    monkeypatch.setattr("serve_app.index.copies.parts.parts.__defaults__", (20,))
     url = new_url(database, request, tmp_path)
     store = GalleryStore(url)
     labels = [f"Ann {number}" for number in range(300)]

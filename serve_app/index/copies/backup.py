@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from serve_app.errors import ConfigError, GalleryExistsError, GalleryNotFoundError, UnavailableError
-from serve_app.index.copies import PAGE, CopiedRows, Ending, Part, parts
-from serve_app.index.placing import new_file
+from serve_app.index.copies.parts import PAGE, CopiedRows, Ending, Part, parts
+from serve_app.index.copies.placing import new_file
 from serve_app.index.store import GalleryStore, sqlite_url
 from serve_app.index.store.backup_file import BackupFile, seal
 from serve_app.types import GalleryInfo

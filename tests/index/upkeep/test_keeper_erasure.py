@@ -10,19 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.index import keeper
 from serve_app.index.cache import GalleryCache
-from serve_app.index.keeper import Housekeeping
+from serve_app.index.erasure.scanning import Marks, scan
 from serve_app.index.loading import Loader
 from serve_app.index.mutations import Drop, Optimize, RemoveLabel
-from serve_app.index.scanning import Marks, scan
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep import keeper
+from serve_app.index.upkeep.keeper import Housekeeping
 from serve_app.types import Embeddings, Shard
-
-from .keepers import EAGER, Household
-from .samples import MODEL, build, vectors
-from .shots import FILES, files_in, shoot
-from .watched import people
+from tests.index.keepers import EAGER, Household
+from tests.index.samples import MODEL, build, vectors
+from tests.index.shots import FILES, files_in, shoot
+from tests.index.watched import people
 
 WITHIN_S = 2.0
 SOON = replace(EAGER, erase_within_s=WITHIN_S)

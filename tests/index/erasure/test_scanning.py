@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serve_app.index import scanning
-from serve_app.index.scanning import Marks, scan
-
-from .samples import vectors
+from serve_app.index.erasure import scanning
+from serve_app.index.erasure.scanning import Marks, scan
+from tests.index.samples import vectors
 
 MARKS = Marks(["erase-check-1234", "erase-check-5678"], vectors(2, 128))
 QUARTERS = [part.astype("<f4").tobytes() for part in np.split(MARKS.vectors[1], 4)]

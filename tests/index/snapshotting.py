@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import cast
 
 from serve_app.errors import FaceServeError
-from serve_app.index import builder
-from serve_app.index.builder import BuildOrder
-from serve_app.index.keeper import Housekeeping, Keeper
-from serve_app.index.rules import UpkeepRules
+from serve_app.index.upkeep import builder
+from serve_app.index.upkeep.builder import BuildOrder
+from serve_app.index.upkeep.keeper import Housekeeping, Keeper
+from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.types import Shard
 
 from .replica import Replica

@@ -14,17 +14,16 @@ import psutil
 import pytest
 
 from serve_app.errors import FaceServeError, UnavailableError
-from serve_app.index import builder, keeper
-from serve_app.index.builder import BuildOrder
-from serve_app.index.keeper import Keeper
 from serve_app.index.mutations import Optimize
 from serve_app.index.records import Standing
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep import builder, keeper
+from serve_app.index.upkeep.builder import BuildOrder
+from serve_app.index.upkeep.keeper import Keeper
 from serve_app.types import Shard
-
-from .keepers import EAGER, OFTEN, Household, Process, running
-from .samples import build, embeddings
-from .shots import files_in
+from tests.index.keepers import EAGER, OFTEN, Household, Process, running
+from tests.index.samples import build, embeddings
+from tests.index.shots import files_in
 
 WHOLE = Shard()
 
@@ -186,7 +185,7 @@ def test_failing_builds_back_off(
     house: Household, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("serve_app.index.keeper.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("serve_app.index.upkeep.keeper.time.monotonic", lambda: now[0])
     build(house.store, "bad", 3)
     house.builds.complaint = "a warning of FAISS\nit needs at least 256 templates"
     upkeep = house.keeper()

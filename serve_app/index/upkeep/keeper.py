@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from serve_app.errors import FaceServeError
-from serve_app.index import builder
-from serve_app.index.builder import BuildOrder
 from serve_app.index.records import Standing
-from serve_app.index.rules import UpkeepRules, superfluous, wants_build
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.upkeep import builder
+from serve_app.index.upkeep.builder import BuildOrder
+from serve_app.index.upkeep.rules import UpkeepRules, superfluous, wants_build
 from serve_app.types import Shard
 
 logger = logging.getLogger(__name__)
