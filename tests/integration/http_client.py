@@ -105,6 +105,8 @@ class HttpClient:
         service = self._services[self._turn % len(self._services)]
         try:
             reply = self._http.request(method, service.url + path, json=body)
+        except httpx.ConnectError:  # nobody was there to do it
+            raise Refused from None
         except httpx.HTTPError:
             raise lost from None
         if reply.status_code == 404:

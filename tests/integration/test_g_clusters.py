@@ -194,8 +194,8 @@ def test_the_whole_service_is_killed(
                 run(
                     partial(client_of, service, names),
                     clients=8,
-                    operations=40,
-                    seconds=20,
+                    operations=60,
+                    seconds=6,
                     seed=number,
                 )
             )
