@@ -36,13 +36,28 @@ class Service:
         self._content = content or serve_file
         self._environ = environ or {}
         self.data_dir = directory / "data"
-        self.ports = {name: free_port() for name in ("http", "metrics", "stats", "fallback")}
-        self.url = f"http://127.0.0.1:{self.ports['http']}"
+        self._choose_ports()
         self.log = directory / "service.log"
         self.seconds_to_ready = 0.0
         self._process: subprocess.Popen[bytes] | None = None
+        self.left_behind: list[int] = []
 
     def start(self) -> None:
+        """Ready when it returns. A port that was free may be taken by the time it is bound, by one
+        of another cluster's many processes: then others are chosen, twice at most."""
+        for _ in range(3):
+            if self._started():
+                return
+            self._process = None
+            self._choose_ports()
+        raise AssertionError(f"not ready: {self.log.read_text(encoding='utf-8')[-2000:]}")
+
+    def _choose_ports(self) -> None:
+        self.ports = {name: free_port() for name in ("http", "metrics", "stats", "fallback")}
+        self.url = f"http://127.0.0.1:{self.ports['http']}"
+
+    def _started(self) -> bool:
+        """False if it ended by itself."""
         config = self.directory / "serve.yaml"
         config.write_text(yaml.safe_dump(self._content(self.data_dir)), encoding="utf-8")
         command = [
@@ -55,11 +70,14 @@ class Service:
                 command, env=self._environment(), cwd=self.directory, stdout=log, stderr=log
             )
         while "face-serve is ready at" not in self._output_since_start():
-            if self._process.poll() is not None or time.monotonic() - started > START_TIMEOUT_S:
+            if self._process.poll() is not None:
+                return False
+            if time.monotonic() - started > START_TIMEOUT_S:
                 self.stop()
                 raise AssertionError(f"not ready: {self.log.read_text(encoding='utf-8')[-2000:]}")
             time.sleep(0.1)
         self.seconds_to_ready = time.monotonic() - started
+        return True
 
     def stop(self) -> None:
         """As Ctrl-C does; kills what is left by its own process id only."""
