@@ -17,11 +17,11 @@ def extractor_of(
 
     Raises ConfigError, ModelError.
     """
-    from serve_app.models.zoo import open_extractor
+    from serve_app.models.zoo.opening import open_extractor
 
     service = read_service_args(config, data_dir, environ)
     cache_dir = service.cache_dir or default_cache_dir(environ)
-    extractor = open_extractor(load_pipeline(pipeline or service.pipeline).extractor, cache_dir)
+    extractor = open_extractor(load_pipeline(pipeline or service.pipeline), cache_dir)
     return extractor.model_id, extractor.dimension
 
 

@@ -7,11 +7,12 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from serve_app.config.device import parse_device
 from serve_app.config.strict import StrictModel
-from serve_app.errors import InvalidRequestError
+from serve_app.errors import ConfigError, InvalidRequestError
 from serve_app.policy import check_key
 
-Runtime = Literal["auto", "paddle", "onnxruntime", "openvino"]
+Runtime = Literal["auto", "fastest", "paddle", "onnxruntime", "openvino"]
 
 
 class ModelConfig(StrictModel):
@@ -52,11 +53,12 @@ class CompatConfig(StrictModel):
 
 
 class PipelineConfig(StrictModel):
-    """``index`` is the gallery of requests that name none. ``rec_threshold`` is a cosine."""
+    """``device``: left out, a GPU if one is there, else the CPU. ``index`` is the gallery of
+    requests that name none. ``rec_threshold`` is a cosine."""
 
     detector: ModelConfig = ModelConfig(model_name="YuNet")
     extractor: ModelConfig = ModelConfig(model_name="SFace")
-    device: Literal["cpu"] = "cpu"
+    device: str | None = None
     det_threshold: float = Field(0.6, allow_inf_nan=False)
     rec_threshold: float = Field(0.4, allow_inf_nan=False)
     top_k: int = Field(5, ge=1, le=1000)
@@ -65,6 +67,16 @@ class PipelineConfig(StrictModel):
     detect_size: DetectSizeConfig = DetectSizeConfig()
     enrol: EnrolConfig = EnrolConfig()
     compat: CompatConfig = CompatConfig()
+
+    @field_validator("device")
+    @classmethod
+    def _device_string(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                parse_device(value)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return value
 
     @field_validator("index")
     @classmethod

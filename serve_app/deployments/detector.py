@@ -10,14 +10,12 @@ from serve_app.config import Limits, PipelineConfig
 from serve_app.deployments.replica import BatchedWorker
 from serve_app.errors import FaceServeError
 from serve_app.models.detector import DetectAnswer, DetectItem, DetectStage
-from serve_app.models.yunet import DetectSize
-from serve_app.models.zoo import open_detector
+from serve_app.models.zoo.opening import open_detector
 
 
 class Detector:
     def __init__(self, pipeline: PipelineConfig, limits: Limits, cache_dir: Path) -> None:
-        size = DetectSize(pipeline.detect_size.smallest, pipeline.detect_size.largest)
-        network = open_detector(pipeline.detector, size, cache_dir)
+        network = open_detector(pipeline, cache_dir)
         stage = DetectStage(network, limits.image, pipeline.max_faces)
         self._worker: BatchedWorker[DetectItem, DetectAnswer] = BatchedWorker(
             stage.run, cost=lambda item: item.cost

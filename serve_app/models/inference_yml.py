@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from serve_app.errors import ModelError
-from serve_app.types import CROP_SIZE
+from serve_app.types import CROP_SIZE, Image
 
 Channels = tuple[float, float, float]
 
@@ -40,6 +41,23 @@ class DetectorForm:
     normalise: Normalise
     target_size: tuple[int, int] | None
     interpolation: int
+
+    def prepare(self, image: Image) -> dict[str, NDArray[np.float32]]:
+        """The network's inputs by their official names; which of them it takes, it says itself.
+        ``scale_factor`` is (1, 2): height and width of the input to those of the image."""
+        height, width = image.shape[:2]
+        if self.target_size is not None:
+            target_height, target_width = self.target_size
+            resized = cv2.resize(
+                image, (target_width, target_height), interpolation=self.interpolation
+            )
+            image = np.asarray(resized, dtype=np.uint8)
+        new_height, new_width = image.shape[:2]
+        return {
+            "image": self.normalise.apply(image[None]),
+            "im_shape": np.array([[new_height, new_width]], dtype=np.float32),
+            "scale_factor": np.array([[new_height / height, new_width / width]], dtype=np.float32),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,24 +25,9 @@ class PaddleDetector:
     def detect(self, image: Image, threshold: float) -> list[Detection]:
         """Faces with a score above ``threshold`` in the network's order, boxes inside the image."""
         height, width = image.shape[:2]
-        tensors = self._prepare(image)
+        tensors = self._form.prepare(image)
         outputs = self._session.run({name: tensors[name] for name in self._session.input_names})
         return decode(next(iter(outputs.values())), threshold, height, width)
-
-    def _prepare(self, image: Image) -> dict[str, NDArray[np.float32]]:
-        height, width = image.shape[:2]
-        if self._form.target_size is not None:
-            target_height, target_width = self._form.target_size
-            resized = cv2.resize(
-                image, (target_width, target_height), interpolation=self._form.interpolation
-            )
-            image = np.asarray(resized, dtype=np.uint8)
-        new_height, new_width = image.shape[:2]
-        return {
-            "image": self._form.normalise.apply(image[None]),
-            "im_shape": np.array([[new_height, new_width]], dtype=np.float32),
-            "scale_factor": np.array([[new_height / height, new_width / width]], dtype=np.float32),
-        }
 
 
 def decode(rows: NDArray[Any], threshold: float, height: int, width: int) -> list[Detection]:

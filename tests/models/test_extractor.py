@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serve_app.config import ModelConfig, default_cache_dir
+from serve_app.config import PipelineConfig, default_cache_dir
 from serve_app.errors import InvalidImageError, ModelError
 from serve_app.models.extractor import ExtractStage
 from serve_app.models.inference_yml import IDENTITY
-from serve_app.models.zoo import open_extractor
+from serve_app.models.zoo.opening import open_extractor
 from serve_app.types import Crops
 from tests.models.stand_ins import FunctionSession
 
@@ -91,7 +91,9 @@ def test_sface_agrees_between_runtimes() -> None:
     images, vectors = crops(5), []
     for runtime in ("onnxruntime", "openvino"):
         config = {"model_name": "SFace", "runtime": runtime, "batch_size": 2}
-        stage = open_extractor(ModelConfig.model_validate(config), default_cache_dir(os.environ))
+        stage = open_extractor(
+            PipelineConfig.model_validate({"extractor": config}), default_cache_dir(os.environ)
+        )
         vectors.append(stage.extract(images).vectors)
     assert vectors[0].shape == (5, 128)
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-4)

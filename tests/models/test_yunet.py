@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serve_app.config import ModelConfig, default_cache_dir
+from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir
 from serve_app.models.yunet import STRIDES, DetectSize, YuNetDetector, decode, prepare
-from serve_app.models.zoo import open_detector
+from serve_app.models.zoo.opening import open_detector
 from serve_app.types import Image
 from tests.models.stand_ins import FunctionSession
 
@@ -114,7 +114,7 @@ def test_an_image_without_a_face() -> None:
 @pytest.mark.parametrize("scale", [0.3, 1, 3])
 def test_finds_the_face_at_every_size(runtime: str, scale: float, astronaut: Image) -> None:
     config = ModelConfig.model_validate({"model_name": "YuNet", "runtime": runtime})
-    detector = open_detector(config, DetectSize(), default_cache_dir(os.environ))
+    detector = open_detector(PipelineConfig(detector=config), default_cache_dir(os.environ))
     image = np.asarray(cv2.resize(astronaut, None, fx=scale, fy=scale), dtype=np.uint8)
     (found,) = detector.detect(image, 0.6)
     x1, y1, x2, y2 = (value / scale for value in found.box)
@@ -133,9 +133,7 @@ def test_finds_the_face_at_every_size(runtime: str, scale: float, astronaut: Ima
 @pytest.mark.models
 @pytest.mark.parametrize("shift", [(0, 0), (37, 101), (128, 5), (90, 127)])
 def test_the_box_moves_with_the_face(shift: tuple[int, int], astronaut: Image) -> None:
-    detector = open_detector(
-        ModelConfig(model_name="YuNet"), DetectSize(), default_cache_dir(os.environ)
-    )
+    detector = open_detector(PipelineConfig(), default_cache_dir(os.environ))
     canvas = np.full((640, 640, 3), 128, dtype=np.uint8)
     x, y = shift
     canvas[y : y + 512, x : x + 512] = astronaut
@@ -151,8 +149,7 @@ def test_the_box_moves_with_the_face(shift: tuple[int, int], astronaut: Image) -
 @pytest.mark.models
 def test_every_anchor_may_pass(astronaut: Image) -> None:
     """detThreshold -1 in a request: slow is allowed, an error or thousands of faces are not."""
-    config = ModelConfig(model_name="YuNet")
-    detector = open_detector(config, DetectSize(), default_cache_dir(os.environ))
+    detector = open_detector(PipelineConfig(), default_cache_dir(os.environ))
     found = detector.detect(astronaut, -1)
     assert found[0].score > 0.8
     scores = [detection.score for detection in found]

@@ -1,4 +1,4 @@
-"""The in-process driver: the same stages that the service runs, in the calling process, no Ray."""
+"""The stages before the index, in the calling process: encoded image in, embeddings out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from serve_app.config import Limits, PipelineConfig
 from serve_app.models.detector import DetectStage
 from serve_app.models.extractor import ExtractStage
-from serve_app.models.yunet import DetectSize
-from serve_app.models.zoo import open_detector, open_extractor
+from serve_app.models.zoo.opening import open_detector, open_extractor
 from serve_app.policy import face_to_enrol
 from serve_app.types import Embeddings, Face
 
@@ -42,10 +41,9 @@ class FacePipeline:
 
 def open_pipeline(config: PipelineConfig, cache_dir: Path) -> FacePipeline:
     """Load both networks. Raises ConfigError, ModelError."""
-    size = DetectSize(config.detect_size.smallest, config.detect_size.largest)
-    detector = open_detector(config.detector, size, cache_dir)
+    detector = open_detector(config, cache_dir)
     return FacePipeline(
         config,
         DetectStage(detector, Limits().image, config.max_faces),
-        open_extractor(config.extractor, cache_dir),
+        open_extractor(config, cache_dir),
     )

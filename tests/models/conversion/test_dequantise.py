@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from serve_app.models.dequantise import dequantised, expand_weights, free_batch_and_size
-from serve_app.models.runtime import OnnxRuntimeSession, OpenVinoSession, Session
-from serve_app.models.zoo import SFACE, YUNET, PackagedModel, packaged_file
+from serve_app.config.device import Device
+from serve_app.models.conversion.dequantise import dequantised, expand_weights, free_batch_and_size
+from serve_app.models.runtime import Session, open_session
+from serve_app.models.zoo.packaged import packaged_file
+from serve_app.models.zoo.table import SFACE, YUNET, PackagedModel
 
 FOLDED = {"DequantizeLinear", "Reshape"}
 
@@ -228,7 +230,8 @@ def test_a_write_that_fails_leaves_nothing_behind(
 CONVERT = """
 import sys
 from pathlib import Path
-from serve_app.models.dequantise import dequantised
+from serve_app.config.device import Device
+from serve_app.models.conversion.dequantise import dequantised
 sys.stdin.readline()
 target = dequantised(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
 print(target.stat().st_ino, len(target.read_bytes()))
@@ -304,7 +307,10 @@ def test_real_networks_agree_in_both_runtimes(
     def run(session: Session) -> dict[str, NDArray[Any]]:
         return session.run({session.input_names[0]: tensor})
 
-    one, other = run(OnnxRuntimeSession(file, 1)), run(OpenVinoSession(file, 1))
+    one, other = (
+        run(open_session(file, runtime=runtime, device=Device(), threads=1))
+        for runtime in ("onnxruntime", "openvino")
+    )
     assert one.keys() == other.keys()
     assert len(one) == (12 if packaged is YUNET else 1)
     for name, values in one.items():

@@ -1,0 +1,26 @@
+"""A network as the zoo hands it over: weights on disk, before a runtime has loaded them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from serve_app.models.runtime import Tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """``path``: an ONNX file, or a directory in Paddle's form. ``digest``: SHA-256 of the weights,
+    hex. ``preferred``: runtimes that run it as it is, fastest first, as measured with one thread
+    (docs/benchmarks.md). ``example``: inputs of a typical run, for measuring."""
+
+    name: str
+    path: Path
+    digest: str
+    preferred: tuple[str, ...]
+    example: Callable[[], Tensors]
+
+    @property
+    def is_onnx(self) -> bool:
+        return self.path.suffix == ".onnx"
