@@ -7,6 +7,7 @@ from serve_app.config.pipeline import (
     EnrolConfig,
     ModelConfig,
     PipelineConfig,
+    check_served_index,
 )
 from serve_app.config.pipeline_file import load_pipeline, parse_pipeline
 from serve_app.config.service import (
@@ -38,6 +39,7 @@ __all__ = [
     "PipelineConfig",
     "ServiceArgs",
     "SnapshotConfig",
+    "check_served_index",
     "database_url",
     "default_cache_dir",
     "index_names",

@@ -53,8 +53,8 @@ class CompatConfig(StrictModel):
 
 
 class PipelineConfig(StrictModel):
-    """``device``: left out, a GPU if one is there, else the CPU. ``index`` is the gallery of
-    requests that name none. ``rec_threshold`` is a cosine."""
+    """``device``: left out, a GPU if one is there, else the CPU. ``index`` is the
+    gallery of requests that name none: a key for the service, an index directory in-process. ``rec_threshold`` is a cosine."""
 
     detector: ModelConfig = ModelConfig(model_name="YuNet")
     extractor: ModelConfig = ModelConfig(model_name="SFace")
@@ -78,19 +78,18 @@ class PipelineConfig(StrictModel):
                 raise ValueError(str(error)) from None
         return value
 
-    @field_validator("index")
-    @classmethod
-    def _gallery_key(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                check_key(value)
-            except InvalidRequestError as error:
-                raise ValueError(str(error)) from None
-        return value
-
     @field_validator("detector")
     @classmethod
     def _no_mirror(cls, value: ModelConfig) -> ModelConfig:
         if value.mirror:
             raise ValueError("mirror is an option of the extractor (Recognition)")
         return value
+
+
+def check_served_index(config: PipelineConfig) -> None:
+    """What a service calls its default gallery must be a gallery's key. Raises ConfigError."""
+    if config.index is not None:
+        try:
+            check_key(config.index)
+        except InvalidRequestError as error:
+            raise ConfigError(f"index: {error}") from None

@@ -21,6 +21,9 @@ CURRENT_KEYS = {
     "rec_threshold": "rec_threshold",
     "rec_topk": "top_k",
 }
+FAST = ("use_hpip", "hpi_config")
+"""PaddleX's words for a faster runtime, for the whole pipeline or one submodule."""
+
 DEFAULT_DETECTOR, DEFAULT_EXTRACTOR = "YuNet", "SFace"
 
 
@@ -59,8 +62,8 @@ def parse_pipeline(content: object, *, base: Path) -> PipelineConfig:
 
 def _from_tutorial_form(content: object, base: Path) -> PipelineConfig:
     own = {"det_model", "rec_model", "det_batch_size", "rec_batch_size", "mirror", "runtime"}
-    section = refuse_unknown(content, {*own, *OURS, *TUTORIAL_KEYS}, "Pipeline")
-    runtime = {"runtime": section["runtime"]} if "runtime" in section else {}
+    section = refuse_unknown(content, {*own, *FAST, *OURS, *TUTORIAL_KEYS}, "Pipeline")
+    runtime = _runtime(section, {}, "Pipeline")
     detector = _named_or_local(section, "det_model", DEFAULT_DETECTOR, base) | runtime
     extractor = _named_or_local(section, "rec_model", DEFAULT_EXTRACTOR, base) | runtime
     for model, key in ((detector, "det_batch_size"), (extractor, "rec_batch_size")):
@@ -72,20 +75,27 @@ def _from_tutorial_form(content: object, base: Path) -> PipelineConfig:
 
 
 def _from_current_form(content: object, base: Path) -> PipelineConfig:
-    content = refuse_unknown(content, {"pipeline_name", "SubModules", *OURS, *CURRENT_KEYS}, "")
+    known = {"pipeline_name", "SubModules", *FAST, *OURS, *CURRENT_KEYS}
+    content = refuse_unknown(content, known, "")
+    runtime = _runtime(content, {}, "")
     modules = refuse_unknown(content.get("SubModules"), {"Detection", "Recognition"}, "SubModules")
     return _pipeline(
         content,
         CURRENT_KEYS,
-        _submodule(modules, "Detection", DEFAULT_DETECTOR, base),
-        _submodule(modules, "Recognition", DEFAULT_EXTRACTOR, base),
+        _submodule(modules, "Detection", DEFAULT_DETECTOR, base, runtime),
+        _submodule(modules, "Recognition", DEFAULT_EXTRACTOR, base, runtime),
     )
 
 
-def _submodule(modules: dict[str, Any], name: str, default: str, base: Path) -> dict[str, Any]:
-    known = {"module_name", *ModelConfig.model_fields}
-    module = refuse_unknown(modules.get(name), known, f"SubModules.{name}")
-    module.pop("module_name", None)
+def _submodule(
+    modules: dict[str, Any], name: str, default: str, base: Path, inherited: dict[str, Any]
+) -> dict[str, Any]:
+    where = f"SubModules.{name}"
+    known = {"module_name", *FAST, *ModelConfig.model_fields}
+    module = refuse_unknown(modules.get(name), known, where)
+    module |= _runtime(module, inherited, where)
+    for key in ("module_name", *FAST):
+        module.pop(key, None)
     module.setdefault("model_name", default)
     if module.get("model_dir") is not None:
         module["model_dir"] = (base / str(module["model_dir"])).absolute()
@@ -116,6 +126,21 @@ def _named_or_local(
     if "/" in model or directory.is_dir():
         return {"model_name": directory.name, "model_dir": directory.absolute()}
     return {"model_name": model}
+
+
+def _runtime(section: Mapping[str, Any], inherited: dict[str, Any], where: str) -> dict[str, Any]:
+    """``runtime`` as a section says it: by our key, or by PaddleX's two. The pipeline's holds for
+    its submodules, unless they say otherwise."""
+    if section.get("runtime") is not None:
+        return {"runtime": section["runtime"]}
+    prefix = f"{where}." if where else ""
+    hpi_config = refuse_unknown(section.get("hpi_config"), {"backend"}, f"{prefix}hpi_config")
+    if hpi_config.get("backend") is not None:
+        return {"runtime": hpi_config["backend"]}
+    use_hpip = section.get("use_hpip")
+    if use_hpip not in (None, True, False):
+        raise ConfigError(f"{prefix}use_hpip must be true or false")
+    return inherited if use_hpip is None else {"runtime": "fastest" if use_hpip else "auto"}
 
 
 def _nulls(content: object) -> object:

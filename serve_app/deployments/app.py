@@ -11,6 +11,7 @@ from ray.serve import Application
 
 from serve_app.config import (
     SnapshotConfig,
+    check_served_index,
     database_url,
     default_cache_dir,
     index_names,
@@ -36,6 +37,7 @@ def build_app(args: Mapping[str, Any]) -> Application:
     """
     service = parse_service_args(args)
     pipeline = load_pipeline(service.pipeline)
+    check_served_index(pipeline)
     AddressPolicy(service.fetch.allow)  # its mistakes are for the start, not for a replica
     cache_dir = service.cache_dir or default_cache_dir(os.environ)
     # Faces are biometric data: nobody else on the machine reads them.

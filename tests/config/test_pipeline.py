@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from serve_app.config import ModelConfig, PipelineConfig
+from serve_app.config import ModelConfig, PipelineConfig, check_served_index
+from serve_app.errors import ConfigError
 
 
 def test_the_default_works_without_a_download() -> None:
@@ -58,3 +59,12 @@ def test_models_are_checked_as_strictly(values: dict[str, object]) -> None:
 def test_a_model_directory_is_a_path() -> None:
     config = ModelConfig.model_validate({"model_name": "x", "model_dir": "some/where"})
     assert config.model_dir == Path("some/where")
+
+
+@pytest.mark.parametrize("index", ["./face_index", "a/b", "..", ""])
+def test_a_service_takes_keys_only_as_its_default_gallery(index: str) -> None:
+    config = PipelineConfig(index=index)  # in-process it is a directory
+    with pytest.raises(ConfigError, match="index: a gallery key has 1 to 128"):
+        check_served_index(config)
+    check_served_index(PipelineConfig(index="staff"))
+    check_served_index(PipelineConfig())

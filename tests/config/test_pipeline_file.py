@@ -157,11 +157,34 @@ def test_a_misspelt_key_is_refused_with_the_nearest(text: str, message: str) -> 
         ("det_threshold: .nan", "det_threshold"),
         ("device: 'tpu:0'", "device"),
         ("SubModules: {Detection: {batch_size: 0}}", "detector.batch_size"),
+        ("use_hpip: maybe", "use_hpip must be true or false"),
+        ("SubModules: {Detection: {hpi_config: {back: x}}}", "hpi_config.back .* mean backend"),
+        ("hpi_config: {backend: openvinno}", "detector.runtime"),
     ],
 )
 def test_values_that_can_not_work_are_refused_by_name(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "runtimes"),
+    [
+        ("", ("auto", "auto")),
+        ("use_hpip: False", ("auto", "auto")),
+        ("use_hpip: True", ("fastest", "fastest")),
+        ("use_hpip: True\nSubModules: {Detection: {use_hpip: false}}", ("auto", "fastest")),
+        ("use_hpip: True\nSubModules: {Detection: {runtime: paddle}}", ("paddle", "fastest")),
+        ("hpi_config: {backend: openvino}", ("openvino", "openvino")),
+        ("SubModules: {Recognition: {hpi_config: {backend: paddle}}}", ("auto", "paddle")),
+        ("hpi_config: null\nuse_hpip: None", ("auto", "auto")),
+        ("Pipeline: {use_hpip: true}", ("fastest", "fastest")),
+        ("Pipeline: {runtime: onnxruntime, use_hpip: true}", ("onnxruntime", "onnxruntime")),
+    ],
+)
+def test_paddlex_words_for_a_faster_runtime(text: str, runtimes: tuple[str, str]) -> None:
+    config = parse(text or "pipeline_name: face_recognition")
+    assert (config.detector.runtime, config.extractor.runtime) == runtimes
 
 
 def test_loading_by_name_or_path(tmp_path: Path) -> None:
