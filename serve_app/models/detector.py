@@ -48,11 +48,15 @@ class DetectStage:
         self._max_faces = max_faces
 
     def detect(self, data: bytes, threshold: float) -> list[Face]:
-        """Faces above ``threshold``, at most ``max_faces`` of them (the highest scores).
+        """``find`` on an encoded image. Raises InvalidImageError, TooLargeError."""
+        return self.find(self.decode(data), threshold)
 
-        Raises InvalidImageError, TooLargeError.
-        """
-        image = decode(data, self._limits)
+    def decode(self, data: bytes) -> Image:
+        """Raises InvalidImageError, TooLargeError."""
+        return decode(data, self._limits)
+
+    def find(self, image: Image, threshold: float) -> list[Face]:
+        """Faces above ``threshold``, at most ``max_faces`` of them (the highest scores)."""
         found = self._detector.detect(image, threshold)
         if len(found) > self._max_faces:
             floor = sorted((d.score for d in found), reverse=True)[self._max_faces - 1]
@@ -61,7 +65,10 @@ class DetectStage:
 
     def crop_whole(self, data: bytes) -> Crop:
         """The whole image as a crop. Raises InvalidImageError, TooLargeError."""
-        return resize(decode(data, self._limits))
+        return self.crop(self.decode(data))
+
+    def crop(self, image: Image) -> Crop:
+        return resize(image)
 
     def run(self, items: Sequence[DetectItem]) -> list[DetectAnswer | FaceServeError]:
         """One answer an item, in order. A bad image fails alone, with its error as its answer."""

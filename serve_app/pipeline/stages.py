@@ -1,18 +1,24 @@
-"""The stages before the index, in the calling process: encoded image in, embeddings out."""
+"""The stages before the index, in the calling process: images in, faces and embeddings out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from serve_app.config import Limits, PipelineConfig
+from serve_app.errors import FaceServeError
+from serve_app.imaging import ImageLimits
 from serve_app.models.detector import DetectStage
 from serve_app.models.extractor import ExtractStage
-from serve_app.models.zoo.opening import open_detector, open_extractor
+from serve_app.models.zoo.opening import Watch, open_detector, open_extractor, unwatched
 from serve_app.policy import face_to_enrol
-from serve_app.types import Embeddings, Face
+from serve_app.types import Crop, Embeddings, Face, Image
+
+Source = bytes | Image
+"""An encoded image, or its pixels (H, W, 3) uint8 RGB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +29,51 @@ class FacePipeline:
     detector: DetectStage
     extractor: ExtractStage
 
-    def detect(self, image: bytes) -> list[Face]:
-        """Faces of an encoded image. Raises InvalidImageError, TooLargeError."""
-        return self.detector.detect(image, self.config.det_threshold)
+    def detect(self, image: Source, threshold: float | None = None) -> list[Face]:
+        """Faces of an image above ``threshold``, left out the configuration's.
 
-    def embed_for_enrolment(self, image: bytes) -> Embeddings:
-        """The one embedding, (1, D), that enrolling ``image`` stores.
-
-        Raises NoFaceError, SeveralFacesError as the configuration says, InvalidImageError.
+        Raises InvalidImageError, TooLargeError.
         """
-        if self.config.enrol.detect:
-            crop = face_to_enrol(self.detect(image), self.config.enrol.faces).crop
-        else:
-            crop = self.detector.crop_whole(image)
-        return self.extractor.extract(crop[np.newaxis])
+        threshold = self.config.det_threshold if threshold is None else threshold
+        return self.detector.find(self.pixels(image), threshold)
+
+    def embed(self, crops: Sequence[Crop]) -> list[Embeddings | FaceServeError]:
+        """One embedding (1, D) of each crop, in as few runs as fit; a bad crop fails alone."""
+        return self.extractor.run([crop[np.newaxis] for crop in crops]) if crops else []
+
+    def crop_to_enrol(self, image: Source) -> Crop:
+        """The part of an image that enrolling it embeds.
+
+        Raises NoFaceError, SeveralFacesError as the configuration says, InvalidImageError,
+        TooLargeError.
+        """
+        if not self.config.enrol.detect:
+            return self.detector.crop(self.pixels(image))
+        return face_to_enrol(self.detect(image), self.config.enrol.faces).crop
+
+    def embed_for_enrolment(self, image: Source) -> Embeddings:
+        """The one embedding, (1, D), that enrolling ``image`` stores. Raises as
+        ``crop_to_enrol``."""
+        return self.extractor.extract(self.crop_to_enrol(image)[np.newaxis])
+
+    def pixels(self, image: Source) -> Image:
+        """(H, W, 3) uint8 RGB. Raises InvalidImageError, TooLargeError."""
+        return self.detector.decode(image) if isinstance(image, bytes) else image
 
 
-def open_pipeline(config: PipelineConfig, cache_dir: Path) -> FacePipeline:
-    """Load both networks. Raises ConfigError, ModelError."""
-    detector = open_detector(config, cache_dir)
+def open_pipeline(
+    config: PipelineConfig,
+    cache_dir: Path,
+    limits: ImageLimits | None = None,
+    watch: Watch = unwatched,
+) -> FacePipeline:
+    """Load both networks. ``limits``: of an image, left out a service's.
+
+    Raises ConfigError, ModelError.
+    """
+    detector = open_detector(config, cache_dir, watch)
     return FacePipeline(
         config,
-        DetectStage(detector, Limits().image, config.max_faces),
-        open_extractor(config, cache_dir),
+        DetectStage(detector, limits or Limits().image, config.max_faces),
+        open_extractor(config, cache_dir, watch),
     )

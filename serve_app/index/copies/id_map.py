@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import yaml
 
 from serve_app.errors import InvalidRequestError
+from serve_app.index.copies.placing import Place
 from serve_app.policy import MAX_TEMPLATE_ID
 
 NAMES = ("id_map.yaml", "index_info.yaml")
@@ -19,6 +20,16 @@ BLOCK = 10_000
 DEPTH = 4
 UNBROKEN = 1 << 30
 """Width of lines: labels are not folded."""
+
+PLAIN_HEAD = "id_map:\n"
+PLAIN_LINE = re.compile(
+    r"  (0|[1-9][0-9]{0,18}): "
+    r"(?:(?!(?i:yes|no|true|false|on|off|null|y|n)\n)([^\W\d_](?:[\w .-]*[\w.-])?)"
+    r"|'((?:[ -&(-~\w]|'')*)')\n"
+)
+"""A label that begins with a letter and is none of YAML's words, or one in quotes that needs no
+more than doubled quotes in it."""
+PLAIN_TAIL = re.compile(r"index_type: ([A-Za-z]\w*)\nmetric_type: ([A-Za-z]\w*)\n", re.ASCII)
 
 # libyaml's, where PyYAML has it: a million labels take seconds instead of minutes.
 SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -59,13 +70,17 @@ def write_id_map(
     file.write(_dumped({"index_type": index_type, "metric_type": metric_type}))
 
 
-def read_id_map(directory: Path) -> IdMap:
-    """Raises InvalidRequestError that names the file and what is wrong with it."""
-    file = next((directory / name for name in NAMES if (directory / name).is_file()), None)
+def read_id_map(place: Place) -> IdMap:
+    """Of the directory whose files ``place`` finds. Raises InvalidRequestError that names the file
+    and what is wrong with it."""
+    file = next((found for name in NAMES if (found := place(name)).is_file()), None)
     if file is None:
-        raise InvalidRequestError(f"{directory.name} holds neither {' nor '.join(NAMES)}")
+        raise InvalidRequestError(f"there is neither {' nor '.join(NAMES)}: no index directory")
     try:
         with file.open("rb") as stream:
+            if plain := _read_plain(stream.read()):
+                return IdMap(file.name, *plain)
+            stream.seek(0)
             _refuse_depth(stream)
             stream.seek(0)
             content = yaml.load(stream, Loader=SafeLoader)  # noqa: S506 - it is a safe one
@@ -82,6 +97,27 @@ def read_id_map(directory: Path) -> IdMap:
         raise InvalidRequestError(f"{file.name}: id_map is no mapping of ids to labels")
     labels = dict(_pair(file.name, *pair) for pair in content["id_map"].items())
     return IdMap(file.name, labels, str(content["index_type"]), str(content["metric_type"]))
+
+
+def _read_plain(content: bytes) -> tuple[dict[int, str], str, str] | None:
+    """Labels, index type and metric of a file in which every line means what it seems to; None if
+    one might not, and YAML has to be asked. It takes ten times as long."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if not text.startswith(PLAIN_HEAD):
+        return None
+    labels: dict[int, str] = {}
+    end = len(PLAIN_HEAD)
+    while line := PLAIN_LINE.match(text, end):
+        number, plain, quoted = line.groups()
+        labels[int(number)] = plain or quoted.replace("''", "'")
+        end = line.end()
+    tail = PLAIN_TAIL.fullmatch(text, end)
+    if tail is None or not labels or max(labels) >= MAX_TEMPLATE_ID:
+        return None
+    return labels, tail[1], tail[2]
 
 
 def _refuse_depth(stream: IO[bytes]) -> None:

@@ -11,7 +11,12 @@ from serve_app.index.gallery.device import (
     to_device,
 )
 from serve_app.index.gallery.index import GalleryIndex
-from serve_app.index.gallery.kinds import check_index_type, least_templates, train_and_add
+from serve_app.index.gallery.kinds import (
+    check_index_type,
+    extended,
+    least_templates,
+    train_and_add,
+)
 from serve_app.index.gallery.labels import LabelColumn
 from serve_app.index.gallery.sealing import read_sealed, write_sealed
 from serve_app.index.gallery.segment import Segment
@@ -23,6 +28,7 @@ __all__ = [
     "Segment",
     "check_index_type",
     "choose_device",
+    "extended",
     "least_templates",
     "read_sealed",
     "set_faiss_threads",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,37 @@ class GalleryIndex:
     def dead_rows(self) -> int:
         """Tombstones of both segments."""
         return self._sealed.dead + self._growing.dead
+
+    @property
+    def sealed_index(self) -> Any:
+        """FAISS's bare index of the sealed segment, which nobody changes; None where there is none,
+        or it is a Flat one: those are overwritten at removals."""
+        return None if self._sealed.is_exact else self._sealed.faiss_index
+
+    def live_ids(self) -> NDArray[np.int64]:
+        """(N,) int64, ascending; a copy."""
+        return np.concatenate([self._sealed.live_ids(), self._growing.live_ids()])
+
+    def live_vectors(self) -> Vectors:
+        """(N, D) float32 of ``live_ids``; a copy. Of a type that quantizes, what it made of
+        them."""
+        if not self._sealed.rows:
+            return self.newer_vectors()
+        return np.concatenate([self._sealed.live_vectors(), self.newer_vectors()])
+
+    def newer_vectors(self) -> Vectors:
+        """(N, D) float32 of the live templates that are not in the sealed segment; a copy."""
+        return self._growing.live_vectors()
+
+    def labels(self) -> list[str]:
+        """Of ``live_ids``."""
+        segments = (self._sealed, self._growing)
+        return [label for each in segments for label in each.labels_of(each.live_ids())]
+
+    def living(self, ids: Iterable[int]) -> list[int]:
+        """Those of ``ids`` that are live templates, each once, ascending."""
+        asked = list(ids)
+        return [*self._sealed.living(asked).tolist(), *self._growing.living(asked).tolist()]
 
     def add(
         self, ids: Sequence[int] | NDArray[np.int64], labels: Sequence[str], vectors: Vectors

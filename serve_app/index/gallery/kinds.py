@@ -118,6 +118,14 @@ def train_and_add(
     return index
 
 
+def extended(index: Any, vectors: Vectors, threads: int) -> Any:
+    """A copy of a bare FAISS index with ``vectors`` (N, D) behind its own; not trained anew."""
+    faiss.omp_set_num_threads(threads)
+    copy = faiss.clone_index(index)
+    copy.add(np.ascontiguousarray(vectors, dtype=np.float32))
+    return copy
+
+
 def trained(index_type: str, metric: Metric, dimension: int, vectors: Vectors) -> Any:
     """An empty FAISS index of the type for ``vectors`` (N, D). Raises what FAISS raises."""
     string = factory_string(index_type, len(vectors))

@@ -20,12 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve_app.index.gallery.kinds import (
-    CHUNK,
     FAISS_METRICS,
     HNSW_EF_SEARCH,
     ONE_THREAD,
     ivf_probes,
-    trained,
+    train_and_add,
 )
 from serve_app.types import IndexType, Metric, Vectors
 
@@ -54,21 +53,28 @@ def write_idmap(
     vectors: Vectors,
     threads: int = 1,
 ) -> None:
-    """Write an IndexIDMap2 of ids (N,) and vectors (N, D). Raises OSError.
+    """``write_index`` of a new index of vectors (N, D). Raises OSError.
 
-    IVF of too few templates to train on is written as Flat. The effort of searches travels along:
-    PaddleX itself would look into one of IVF's lists only.
+    IVF of too few templates to train on is written as Flat.
     """
-    faiss.omp_set_num_threads(threads)
-    inner = trained(kind, metric, vectors.shape[1], vectors)
+    write_index(file, train_and_add(kind, metric, vectors.shape[1], vectors, threads), ids)
+
+
+def write_index(file: IO[bytes], inner: Any, ids: NDArray[np.int64]) -> None:
+    """Write a FAISS index whose row i is ``ids[i]``, (N,), as an IndexIDMap2. Raises OSError.
+
+    The effort of searches travels along: PaddleX itself would look into one of IVF's lists only.
+    ``inner`` may be searched meanwhile.
+    """
     if isinstance(inner, faiss.IndexIVF):
         inner.nprobe = ivf_probes(inner.nlist)
     elif isinstance(inner, faiss.IndexHNSW):
         inner.hnsw.efSearch = HNSW_EF_SEARCH
-    index = faiss.IndexIDMap2(inner)
-    for start in range(0, len(ids), CHUNK):
-        part = slice(start, start + CHUNK)
-        index.add_with_ids(np.ascontiguousarray(vectors[part], dtype=np.float32), ids[part])
+    # Its constructor takes empty indexes only, and adding through it would search the graph anew.
+    empty = faiss.IndexFlat(inner.d, inner.metric_type)
+    index = faiss.IndexIDMap2(empty)
+    index.index, index.ntotal = inner, inner.ntotal
+    faiss.copy_array_to_vector(np.ascontiguousarray(ids, dtype=np.int64), index.id_map)
     sink = _Sink(file)
     try:
         faiss.write_index(index, faiss.PyCallbackIOWriter(sink.write, BLOCK))
@@ -103,6 +109,19 @@ def read_idmap(file: Path) -> IdMapIndex:
     raise ValueError(f"{file.name} is damaged: FAISS crashed while reading it")
 
 
+def read_inner(file: Path) -> Any:
+    """The bare FAISS index of a file that ``read_idmap`` found whole; its rows are in the order of
+    that one's ids. Raises ValueError."""
+    try:
+        outer = faiss.read_index(str(file))
+    except (RuntimeError, MemoryError):
+        raise ValueError(f"{file.name} can't be read: there is too little memory") from None
+    inner = faiss.downcast_index(outer.index)
+    outer.own_fields = False
+    inner.this.acquire()
+    return inner
+
+
 def take_apart(file: Path) -> IdMapIndex:
     """``read_idmap`` in this process. Raises ValueError, or ends the process."""
     try:
@@ -119,13 +138,9 @@ def take_apart(file: Path) -> IdMapIndex:
     if not len(ids) == outer.ntotal == inner.ntotal:
         raise ValueError(f"holds {len(ids)} ids for {inner.ntotal} vectors")
     kind = _kind(inner)
-    try:
-        if kind is IndexType.IVF:
-            inner.make_direct_map()
-        vectors = inner.reconstruct_n(0, len(ids)) if len(ids) else np.empty((0, inner.d))
-    except RuntimeError:
-        # FAISS's removal of ids from an IVF index within an IDMap mixes up those that remain.
-        raise ValueError("lost track of its ids, as IVF does at a removal: build it anew") from None
+    if kind is IndexType.IVF:
+        _check_lists(inner)
+    vectors = inner.reconstruct_n(0, len(ids)) if len(ids) else np.empty((0, inner.d))
     return IdMapIndex(ids, np.ascontiguousarray(vectors, dtype=np.float32), metric, kind)
 
 
@@ -148,6 +163,24 @@ def main(file: Path, out: IO[bytes]) -> None:
     out.write(found.ids.data)
     out.write(found.vectors.data)
     out.flush()
+
+
+def _check_lists(inner: Any) -> None:
+    """Raises ValueError unless each row is in one of an IVF index's lists: FAISS would give
+    whatever is in memory for one that is not."""
+    lists = inner.invlists
+    sizes = [lists.list_size(number) for number in range(inner.nlist)]
+    if sum(sizes) != inner.ntotal:
+        # PaddleX makes no list for fewer than 8 images, and FAISS drops what is added then.
+        raise ValueError("is of IVF and lacks vectors, as PaddleX's of few images: build it anew")
+    rows = [
+        faiss.rev_swig_ptr(lists.get_ids(number), size).copy()
+        for number, size in enumerate(sizes)
+        if size
+    ]
+    if rows and not np.array_equal(np.sort(np.concatenate(rows)), np.arange(inner.ntotal)):
+        # FAISS's removal of ids from an IVF index within an IDMap mixes up those that remain.
+        raise ValueError("lost track of its ids, as IVF does at a removal: build it anew")
 
 
 class _Sink:

@@ -156,6 +156,28 @@ class Segment:
         scores[:, :found] = np.where(is_found, near, WORST[self._metric])
         return scores, ids
 
+    @property
+    def faiss_index(self) -> Any:
+        """The bare index, tombstones and all: to be read only."""
+        return self._faiss
+
+    def living(self, ids: Iterable[int]) -> Ids:
+        """Those of ``ids`` that live, each once, ascending."""
+        rows = self._rows_of(np.unique(np.fromiter(ids, dtype=np.int64)))
+        return self._ids[rows[self._tombstones.alive(rows)]]
+
+    def live_ids(self) -> Ids:
+        """(n,) int64, ascending; a copy."""
+        return self._ids[: self._rows][self._alive_rows()]
+
+    def live_vectors(self) -> Vectors:
+        """(n, D) float32 of ``live_ids``; a copy. Of a type that quantizes, what it made of
+        them."""
+        if not self._rows:
+            return np.empty((0, self._faiss.d), dtype=np.float32)
+        vectors: Vectors = self._faiss.reconstruct_n(0, self._rows)
+        return vectors[self._alive_rows()] if self.dead else vectors
+
     def label(self, number: int) -> str:
         """Of a live template; raises KeyError."""
         return self.labels_of(np.array([number], dtype=np.int64))[0]
@@ -166,6 +188,9 @@ class Segment:
         if len(rows) != len(ids) or not self._tombstones.alive(rows).all():
             raise KeyError("no such template")
         return [self._labels[row] for row in rows.tolist()]
+
+    def _alive_rows(self) -> NDArray[np.bool_]:
+        return self._tombstones.alive(np.arange(self._rows))
 
     def _rows_of(self, ids: Ids) -> NDArray[np.int64]:
         """Of those ids that are there, dead or alive."""

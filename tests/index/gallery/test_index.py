@@ -145,3 +145,40 @@ def test_inputs_of_another_layout_and_large_ids(index_type: IndexType) -> None:
     assert [ids_of(candidates) for candidates in found] == [[2**40 + n] for n in range(12)]
     index.remove([2**40])
     assert ids_of(index.search(enrolled[:1], 1)[0]) != [2**40]
+
+
+@every_type
+def test_what_lives(index_type: IndexType) -> None:
+    enrolled = vectors(510)
+    index = filled(enrolled[:500], index_type)
+    index.add(
+        np.arange(500, 510), [f"label {number}" for number in range(500, 510)], enrolled[500:]
+    )
+    assert index.living([505, 3, 3, 3000]) == [3, 505]
+    np.testing.assert_array_equal(index.live_vectors(), enrolled)
+    index.remove([3, 505])
+    assert index.living([505, 3, 4]) == [4]
+    kept = np.delete(np.arange(510), [3, 505])
+    np.testing.assert_array_equal(index.live_ids(), kept)
+    assert index.labels() == [f"label {number}" for number in kept.tolist()]
+    np.testing.assert_array_equal(index.live_vectors(), enrolled[kept])
+    assert len(index.newer_vectors()) == (508 if index_type is IndexType.FLAT else 9)
+    built = index.sealed_index
+    assert (built is None) == (index_type is IndexType.FLAT)
+    assert built is None or built.ntotal == 500
+
+
+def test_nothing_lives() -> None:
+    index = GalleryIndex(Metric.IP, 8)
+    assert (index.living([0]), index.live_ids().tolist(), index.labels()) == ([], [], [])
+    assert index.live_vectors().shape == (0, 8)
+    assert index.sealed_index is None
+
+
+def test_a_sealed_flat_index_is_not_shown() -> None:
+    """Its vectors are overwritten at removals, so nobody may read it meanwhile."""
+    enrolled = vectors(20)
+    index = GalleryIndex(Metric.IP, DIMENSION, sealed(enrolled, "Flat", Metric.IP))
+    assert index.sealed_index is None
+    index.remove([0])
+    np.testing.assert_array_equal(index.live_vectors(), enrolled[1:])

@@ -11,6 +11,7 @@ from serve_app.index.gallery.kinds import (
     CHUNK,
     IVF_LEAST_TRAINING,
     check_index_type,
+    extended,
     factory_string,
     grows,
     ivf_lists,
@@ -134,3 +135,15 @@ def test_effort_goes_through_wrappers() -> None:
     hnsw = search_parameters(train_and_add("HNSW8", Metric.L2, 8, rows, 1), k=300, share=0.5)
     assert hnsw.efSearch == 1200
     assert search_parameters(train_and_add("Flat", Metric.L2, 8, rows, 1)) is None
+
+
+@every_type
+@every_metric
+def test_a_copy_with_more_behind(index_type: IndexType, metric: Metric) -> None:
+    rows = vectors(1020, 16)
+    index = train_and_add(index_type, metric, 16, rows[:1000], threads=1)
+    longer = extended(index, rows[1000:], threads=1)
+    assert (index.ntotal, longer.ntotal) == (1000, 1020)
+    np.testing.assert_array_equal(longer.reconstruct_n(0, 1020), rows)
+    _, found = longer.search(rows, 1, params=search_parameters(longer))
+    assert (found[:, 0] == np.arange(1020)).mean() > 0.99

@@ -9,9 +9,15 @@ import faiss
 import numpy as np
 import pytest
 
-from serve_app.index.gallery import paddlex
+from serve_app.index.gallery import kinds, train_and_add
 from serve_app.index.gallery.kinds import IVF_LEAST_TRAINING
-from serve_app.index.gallery.paddlex import read_idmap, take_apart, write_idmap
+from serve_app.index.gallery.paddlex import (
+    read_idmap,
+    read_inner,
+    take_apart,
+    write_idmap,
+    write_index,
+)
 from serve_app.types import IndexType, Metric
 from tests.index.brute_force import every_metric, every_type
 from tests.index.samples import vectors
@@ -48,9 +54,53 @@ def test_what_paddlex_wrote(fixture: Path) -> None:
 
 
 def test_blocks_of_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paddlex, "CHUNK", 7)
+    monkeypatch.setattr(kinds, "CHUNK", 7)
     file = written(tmp_path / "vector.index", IndexType.FLAT, Metric.IP, 50)
     np.testing.assert_array_equal(read_idmap(file).vectors, vectors(50, 16))
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.name)
+def test_written_byte_by_byte_as_paddlex_does(fixture: Path, tmp_path: Path) -> None:
+    found = read_idmap(fixture / "vector.index")
+    with (tmp_path / "vector.index").open("wb") as stream:
+        write_idmap(stream, found.kind, found.metric, found.ids, found.vectors)
+    assert (tmp_path / "vector.index").read_bytes() == (fixture / "vector.index").read_bytes()
+
+
+@every_type
+@every_metric
+def test_an_index_that_is_there_already(
+    index_type: IndexType, metric: Metric, tmp_path: Path
+) -> None:
+    """It is written as it is, is read as it is, and goes on answering meanwhile and after."""
+    inner = train_and_add(index_type, metric, 16, vectors(1000, 16), threads=1)
+    expected = inner.search(vectors(5, 16, seed=1), 3)
+    ids = 2 * np.arange(1000, dtype=np.int64)
+    file = tmp_path / "vector.index"
+    with file.open("wb") as stream:
+        write_index(stream, inner, ids)
+    again = read_inner(file)
+    outer = faiss.read_index(str(file))
+    outer.add_with_ids(vectors(1, 16, seed=9), np.array([5000]))
+    assert outer.search(vectors(1, 16, seed=9), 1)[1] == [[5000]]
+    np.testing.assert_array_equal(outer.search(vectors(3, 16), 1)[1], [[0], [2], [4]])
+    for index in (inner, again):
+        found = index.search(vectors(5, 16, seed=1), 3)
+        if index_type is not IndexType.IVF:  # more of its lists are looked into now
+            np.testing.assert_array_equal(found[1], expected[1])
+        assert index.ntotal == 1000
+    np.testing.assert_array_equal(again.reconstruct_n(0, 1000), vectors(1000, 16))
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_paddlex_ivf_of_few_images_is_refused(count: int, tmp_path: Path) -> None:
+    """FAISS makes no list of IVF0 and drops what is added; it would give what is in memory."""
+    outer = faiss.IndexIDMap2(faiss.index_factory(16, f"IVF{count // 8},Flat"))
+    outer.train(vectors(count, 16))
+    outer.add_with_ids(vectors(count, 16), np.arange(count))
+    faiss.write_index(outer, str(tmp_path / "vector.index"))
+    with pytest.raises(ValueError, match="IVF and lacks vectors"):
+        read_idmap(tmp_path / "vector.index")
 
 
 def test_effort_travels_along(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Loaded networks for the threads of one process: each thread has a set of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+from serve_app.pipeline.stages import FacePipeline
+
+
+class StagePool:
+    """Lends out sets of networks; one more is loaded when all are in use, and kept.
+
+    The first is loaded at once: what is wrong with a model shows when a pipeline is created.
+    """
+
+    def __init__(self, open_stages: Callable[[], FacePipeline]) -> None:
+        self._open = open_stages
+        self._opening = threading.Lock()
+        self._free: queue.LifoQueue[FacePipeline] = queue.LifoQueue()
+        first = open_stages()
+        self.model_id = first.extractor.model_id
+        self.dimension = first.extractor.dimension
+        self._free.put(first)
+
+    @contextlib.contextmanager
+    def borrow(self) -> Iterator[FacePipeline]:
+        try:
+            stages = self._free.get_nowait()
+        except queue.Empty:
+            with self._opening:  # loading takes all cores by itself
+                stages = self._open()
+        try:
+            yield stages
+        finally:
+            self._free.put(stages)

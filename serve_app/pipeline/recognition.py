@@ -1,0 +1,99 @@
+"""Images to results: detect, embed and search a few images together. Knows one gallery and the
+thresholds of one call of ``predict``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from serve_app import policy
+from serve_app.errors import FaceServeError
+from serve_app.index.index_data import IndexData
+from serve_app.pipeline.inputs import Input
+from serve_app.pipeline.pool import StagePool
+from serve_app.pipeline.results import FaceResult, SavedNames, face_box
+from serve_app.pipeline.stages import FacePipeline
+from serve_app.pipeline.timings import Timings
+from serve_app.policy import ThresholdRule
+from serve_app.types import Candidate, Embeddings, Face
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one call asks for. ``rec_threshold`` None: the pipeline's, a cosine, in the terms of the
+    gallery's metric; else in the metric's own terms."""
+
+    det_threshold: float
+    rec_threshold: float | None
+    default_threshold: float
+    top_k: int
+    rule: ThresholdRule
+    skip_bad: bool
+
+
+class Recogniser:
+    """``recognise`` may run in several threads at once."""
+
+    def __init__(self, pool: StagePool, index: IndexData, asked: Asked, timings: Timings) -> None:
+        self._pool = pool
+        self._timings = timings
+        self._index = index
+        self._asked = asked
+        self._names = SavedNames()
+
+    def recognise(self, part: Sequence[Input]) -> list[FaceResult]:
+        """A result for each input. One that can't be read is left out with a warning if that was
+        asked for; else its error is raised and names it."""
+        read: list[Input] = []
+        found: list[list[Face]] = []
+        with self._pool.borrow() as stages:
+            for one in part:
+                try:
+                    found.append(self._faces(one, stages))
+                    read.append(one)
+                except FaceServeError as error:
+                    if not self._asked.skip_bad:
+                        raise type(error)(f"{one.where}: {error}") from None
+                    logger.warning("left out: %s: %s", one.where, error)
+            with self._timings.stage("embed"):
+                embedded = stages.embed([face.crop for faces in found for face in faces])
+        with self._timings.stage("search"):
+            accepted = iter(self._candidates(embedded))
+        self._timings.count(len(read), len(embedded))
+        return [
+            FaceResult(
+                one.path,
+                one.name,
+                [face_box(face.box, face.score, next(accepted)) for face in faces],
+                one.pixels,
+                self._names,
+            )
+            for one, faces in zip(read, found, strict=True)
+        ]
+
+    def _faces(self, one: Input, stages: FacePipeline) -> list[Face]:
+        with self._timings.stage("read and decode"):
+            image = stages.pixels(one.read())
+        with self._timings.stage("detect and crop"):
+            return stages.detect(image, self._asked.det_threshold)
+
+    def _candidates(self, embedded: Sequence[Embeddings | FaceServeError]) -> list[list[Candidate]]:
+        """The accepted candidates of each face; a face that can't be embedded has none."""
+        usable = [one for one in embedded if isinstance(one, Embeddings)]
+        if not usable or self._asked.top_k == 0:
+            return [[] for _ in embedded]
+        probes = Embeddings(usable[0].model_id, np.concatenate([one.vectors for one in usable]))
+        result = self._index.search(probes, self._asked.top_k)
+        threshold = self._asked.rec_threshold
+        if threshold is None:
+            threshold = policy.default_threshold(self._asked.default_threshold, result.metric)
+        accepted = iter(
+            policy.accepted(candidates, threshold, result.metric, self._asked.rule)
+            for candidates in result.candidates
+        )
+        return [next(accepted) if isinstance(one, Embeddings) else [] for one in embedded]
