@@ -3,77 +3,136 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from serve_app.config import default_cache_dir, load_pipeline
-from serve_app.evaluation.metrics import Identification, Verification
+from serve_app.cli.options import (
+    DEFAULT_PIPELINE,
+    DeviceOption,
+    HpipOption,
+    JsonOption,
+    PipelineOption,
+    WorkersOption,
+)
+from serve_app.cli.output import print_json, printable
+
+Step = TypeVar("Step")
 
 
 def evaluate(
-    directory: Annotated[
+    photographs: Annotated[
         Path,
-        typer.Argument(help="Holds pairs.txt, or gallery.txt and probes.txt, or all three."),
+        typer.Argument(
+            metavar="SET", help="A directory with lists, a file of pairs, or a directory of people."
+        ),
     ],
-    pipeline: Annotated[
-        str, typer.Option(help="face_recognition (the embedded default) or a pipeline file.")
-    ] = "face_recognition",
+    pipeline: PipelineOption = DEFAULT_PIPELINE,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="What the paths in lists are relative to. Left out: the directory of the lists.",
+        ),
+    ] = None,
+    fmr: Annotated[
+        float,
+        typer.Option(
+            metavar="RATE",
+            min=1e-9,
+            max=0.1,
+            help="1:1: the false match rate for which you wish a threshold.",
+        ),
+    ] = 1e-4,
     fpir: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of strangers that may be accepted.")
+        float,
+        typer.Option(
+            metavar="RATE",
+            min=0,
+            max=1,
+            help="1:N: the share of strangers that may be taken for somebody.",
+        ),
     ] = 0.01,
-    workers: Annotated[int, typer.Option(min=1, help="Threads, a pipeline each.")] = (
-        os.cpu_count() or 1
-    ),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the curves there: .png, .svg or .pdf."),
+    ] = None,
+    device: DeviceOption = None,
+    use_hpip: HpipOption = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Verification (1:1) and open-set identification (1:N) of a pipeline.
+    """Measure how well a pipeline recognises people on photographs of your own.
 
-    pairs.txt: 'path path 1|0' a line (1: the same person). gallery.txt and probes.txt: 'path label'
-    a line; label '-' marks a stranger. Paths are relative to DIRECTORY.
+    Each image is embedded as enrolment would. One without a face counts as a miss. SET is
+
+    \b
+    - a directory with lists: a line of pairs.txt is `path path 1` for the same
+      person, `path path 0` for two people; a line of gallery.txt (who is enrolled)
+      and of probes.txt (who is looked for) is `path label`, with the label - for a
+      stranger;
+    - a file of pairs, also in LFW's form, `name n1 n2` or `name1 n1 name2 n2` for
+      images name/name_0001.jpg;
+    - a directory with a folder of pictures for each person: the first picture, by
+      name, of everybody who has two or more is enrolled, the others are probes, and
+      people with one picture are strangers.
+
+    \b
+    The figures:
+      ten folds   1:1 accuracy as LFW reports it, on the listed pairs, or on pairs
+                  drawn from people's images (as many genuine as impostor ones)
+      TPR at FPR  share of genuine pairs that pass where 1e-3 and 1e-4 of the
+                  impostor pairs do, over all pairs of images whose people are known
+      threshold   for the false match rate --fmr, with its confidence interval
+      rank-1      1:N: probes whose nearest template is the right person's
+      FNIR        1:N: probes that are not recognised where --fpir of the strangers
+                  pass
+
+    A rate is refused unless 10 / rate impostor pairs stand behind it: 1e-4 needs 100,000, which
+    450 people with one image each make.
+
+    \b
+    Examples:
+      face-serve evaluate people --plot curve.png
+      face-serve evaluate lfw/pairs.txt --images lfw/images
+      face-serve evaluate people --fmr 1e-5 --json
     """
+    from serve_app.config import default_cache_dir, load_pipeline
+    from serve_app.evaluation.plot import check_plot
+    from serve_app.evaluation.plot import plot as draw
+    from serve_app.evaluation.report import report
     from serve_app.evaluation.run import evaluate as run
+    from serve_app.evaluation.sets import open_set
     from serve_app.pipeline import open_pipeline
+    from serve_app.pipeline.create import default_workers, with_options
 
-    config = load_pipeline(pipeline)
+    config = with_options(load_pipeline(pipeline), device, use_hpip, None)
+    if plot:
+        check_plot(plot)
     cache_dir = default_cache_dir(os.environ)
-
-    def progress(done: int, total: int) -> None:
-        if sys.stderr.isatty() and (done % 50 == 0 or done == total):
-            print(f"\r{done}/{total} images", end="\n" if done == total else "", file=sys.stderr)
-
     result = run(
-        directory,
+        open_set(photographs, images),
         lambda: open_pipeline(config, cache_dir),
-        workers=workers,
+        workers=workers or default_workers(config),
         fpir=fpir,
-        progress=progress,
+        fmr=fmr,
+        progress=bar,
     )
+    if plot:
+        draw(result, plot)
     if as_json:
-        print(json.dumps(dataclasses.asdict(result), indent=2))
+        print_json(dataclasses.asdict(result))
         return
-    print(f"model             {result.model_id}")
-    print(f"images            {result.images}, {result.without_face} without a face")
-    if result.verification:
-        _print_verification(result.verification)
-    if result.identification:
-        _print_identification(result.identification)
+    print("\n".join(printable(line) for line in report(result).split("\n")))
+    if plot:
+        print(f"\nThe curves are in {printable(str(plot))}.")
 
 
-def _print_verification(figures: Verification) -> None:
-    print(
-        f"1:1 accuracy      {figures.accuracy:.2%} of {figures.pairs} pairs at threshold "
-        f"{figures.threshold:.3f}; {figures.ten_fold_accuracy:.2%} in ten folds"
-    )
+def bar(steps: Sequence[Step], what: str, /) -> Iterator[Step]:
+    """A progress bar on standard error, if that is a terminal."""
+    from tqdm import tqdm
 
-
-def _print_identification(figures: Identification) -> None:
-    print(f"1:N rank-1        {figures.rank1 / figures.probes:.1%} "
-          f"({figures.rank1} of {figures.probes})")  # fmt: skip
-    print(f"1:N recognised    {figures.recognised / figures.probes:.1%} "
-          f"({figures.recognised} of {figures.probes}) at threshold {figures.threshold:.3f}, "
-          f"where {figures.accepted_strangers} of {figures.strangers} strangers pass")  # fmt: skip
+    yield from tqdm(steps, desc=what, disable=None, leave=False, dynamic_ncols=True)

@@ -23,7 +23,7 @@ def colour_of(label: str | None) -> Colour:
         return GREY
     digest = hashlib.blake2b(label.encode("utf-8", "surrogatepass"), digest_size=4).digest()
     hue = math.tau * int.from_bytes(digest[:2], "big") / 2**16
-    lightness = (0.66, 0.74, 0.82)[digest[2] % 3]
+    lightness = (0.64, 0.75, 0.86)[digest[2] % 3]
     a, b = 0.15 * math.cos(hue), 0.15 * math.sin(hue)
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3

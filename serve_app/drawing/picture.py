@@ -1,4 +1,4 @@
-"""A picture with every face marked: what is drawn, how large and where."""
+"""A picture with every face marked: what is drawn and how large."""
 
 from __future__ import annotations
 
@@ -7,55 +7,57 @@ from collections.abc import Sequence
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
+from serve_app.drawing.area import Area, clip
 from serve_app.drawing.colours import colour_of
-from serve_app.drawing.pen import Area, Pen, clean
+from serve_app.drawing.fonts import installed_fonts
+from serve_app.drawing.labels import legible
+from serve_app.drawing.pen import Pen
+from serve_app.drawing.places import Places
 from serve_app.types import Box, Image
 
 MIN_TEXT = 12
 """Pixels of an em: smaller text can't be read."""
 
+TAG_WIDTHS = 11, 22
+"""Ems of a crowded picture's tags, and of one with room for long names."""
+
+SHORT_TAG = 5
+"""Ems, and without its score, where a whole tag would cover another."""
+
 
 def draw(image: Image, faces: Sequence[tuple[Box, str | None, float | None]]) -> Image:
     """A copy of the image with each face's box and a tag "label score".
 
-    Without a label the tag says "unknown", in grey; without a score, only the label. A label has
-    the same colour in every picture. Boxes that hold no pixel of the image are left out, tags that
-    don't fit into it too. Any thread may call it; its first call in a thread takes 25 ms longer, as
-    OpenCV parses the font once a thread.
+    Without a label the tag says "unknown", in grey, and only the box's corners are drawn; without a
+    score, the tag is the label alone. A label has the same colour in every picture. Boxes that hold
+    no pixel of the image are left out, as are tags that don't fit into it or would cover others.
+    Any thread may call it; its first call in a thread takes 20 ms longer, as OpenCV parses its font
+    once a thread, and the first label in a script that is not in there up to 0.2 s.
     """
     canvas = np.array(image, order="C")
     frame = Area(0, 0, canvas.shape[1], canvas.shape[0])
-    clipped = [(_clip(box, frame), label, score) for box, label, score in faces]
+    clipped = [(clip(box, frame), label, score) for box, label, score in faces]
     shown = [(box, label, score) for box, label, score in clipped if box is not None]
     if not shown:
         return canvas
     boxes = [box for box, _, _ in shown]
-    pen = Pen(_text_size(frame, boxes))
+    fonts = installed_fonts()
+    pen, places = Pen(_text_size(frame, boxes), fonts), Places(frame, boxes)
+    widest = _tag_width(frame, len(boxes), pen.size)
     for box, label, _ in shown:
-        pen.draw_box(canvas, box, colour_of(label))
-    tags: list[Area] = []
+        pen.draw_box(canvas, box, colour_of(label), whole=label is not None)
     for box, label, score in shown:
-        name = "unknown" if label is None else clean(label)
+        name = "unknown" if label is None else legible(label, fonts)
         number = "" if score is None else f"{score:.2f}"
-        name = pen.shorten(name, number, min(frame.width, max(box.width, 11 * pen.size)))
-        size = pen.tag_size(name, number)
-        if not (name or number) or size[0] > frame.width or size[1] > frame.height:
-            continue
-        tag = _place(box, size, frame, boxes, tags)
-        pen.draw_tag(canvas, tag, name, number, colour_of(label))
-        tags.append(tag)
+        room = min(frame.width, max(box.width, widest))
+        for digits, width in ((number, room), ("", SHORT_TAG * pen.size)):
+            text = pen.shorten(name, digits, width)
+            tag = places.take(box, pen.tag_size(text, digits)) if text or digits else None
+            if tag is not None:
+                pen.draw_tag(canvas, tag, text, digits, colour_of(label))
+                break
     return canvas
-
-
-def _clip(box: Box, frame: Area) -> Area | None:
-    """The box's pixels that are inside the frame; None if there are none."""
-    if not all(math.isfinite(value) for value in box):
-        return None
-    left, top = max(round(box[0]), frame.left), max(round(box[1]), frame.top)
-    right, bottom = min(round(box[2]), frame.right), min(round(box[3]), frame.bottom)
-    return Area(left, top, right, bottom) if left < right and top < bottom else None
 
 
 def _text_size(frame: Area, boxes: Sequence[Area]) -> int:
@@ -65,25 +67,8 @@ def _text_size(frame: Area, boxes: Sequence[Area]) -> int:
     return max(MIN_TEXT, round(min(by_picture, by_face)))
 
 
-def _place(
-    box: Area, size: tuple[int, int], frame: Area, boxes: Sequence[Area], tags: Sequence[Area]
-) -> Area:
-    """Where a tag hides least: above the box, below it, or inside; other tags count most."""
-    width, height = size
-    lefts = (box.left, box.right - width)
-    tops = (box.top - height, box.bottom, box.top, box.bottom - height)
-    places = [
-        Area(x, y, x + width, y + height)
-        for y in (min(max(top, 0), frame.height - height) for top in tops)
-        for x in (min(max(left, 0), frame.width - width) for left in lefts)
-    ]
-    spots = np.array(places)
-    hidden = _overlap(spots, np.array(boxes)) + 8 * _overlap(spots, np.array(tags).reshape(-1, 4))
-    return places[int(np.argmin(hidden))]
-
-
-def _overlap(some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N, 4) and (M, 4) areas: how many pixels of each of the first the second cover, (N,)."""
-    low = np.maximum(some[:, None, :2], others[None, :, :2])
-    high = np.minimum(some[:, None, 2:], others[None, :, 2:])
-    return np.asarray(np.clip(high - low, 0, None).prod(axis=2).sum(axis=1), dtype=np.int64)
+def _tag_width(frame: Area, tags: int, em: int) -> int:
+    """Pixels: as wide as lets all tags cover an eighth of the picture, within TAG_WIDTHS."""
+    eighth = frame.width * frame.height / 8 / (tags * 1.4 * em)
+    low, high = (ems * em for ems in TAG_WIDTHS)
+    return round(min(max(eighth, low), high))

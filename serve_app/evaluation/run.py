@@ -1,141 +1,181 @@
-"""Evaluate a pipeline on a directory with ``pairs.txt``, ``gallery.txt`` and ``probes.txt``."""
+"""Evaluates a pipeline on a set of photographs: embeds its images and computes every figure."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_app.errors import FaceServeError, InvalidRequestError
-from serve_app.evaluation.metrics import Identification, Verification, identification, verification
+from serve_app.evaluation.embedding import Embedded, embed_images
+from serve_app.evaluation.figures.all_pairs import Progress, all_pairs, silent
+from serve_app.evaluation.figures.identification import (
+    Identification,
+    SearchPoint,
+    identification,
+    search_curve,
+)
+from serve_app.evaluation.figures.listed_pairs import listed_pairs
+from serve_app.evaluation.figures.pair_scores import PairScores
+from serve_app.evaluation.figures.rates import (
+    CurvePoint,
+    OperatingPoint,
+    WishedRate,
+    curve,
+    exact_up_to,
+    operating_point,
+    wished_rate,
+)
+from serve_app.evaluation.figures.verification import Verification, verification
+from serve_app.evaluation.search import search
+from serve_app.evaluation.sets import EvaluationSet
 from serve_app.pipeline import FacePipeline
 
-STRANGER = "-"
-"""Label of a probe whose person is not in the gallery."""
+FPRS = (1e-3, 1e-4)
+"""Rates at which the true positive rate is always given."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairRates:
+    """1:1 over ``scope``: all pairs of the images whose people are known, or the listed ones of a
+    set that doesn't know its people. ``people``: of known name, with a face; None if unknown."""
+
+    scope: Literal["all pairs", "listed pairs"]
+    people: int | None
+    nameless: int
+    genuine: int
+    impostor: int
+    at_fpr: list[OperatingPoint]
+    wished: WishedRate
+    curve: list[CurvePoint]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
+    """``failures``: why an image could not be enrolled, by its name; ``without_face`` of them."""
+
     model_id: str
+    set_name: str
     images: int
     without_face: int
+    failures: dict[str, str]
+    pairs_from: str
+    search_from: str
     verification: Verification | None
+    pair_rates: PairRates
     identification: Identification | None
+    search_curve: list[SearchPoint]
 
 
 def evaluate(
-    root: Path,
+    photographs: EvaluationSet,
     open_pipeline: Callable[[], FacePipeline],
     *,
     workers: int,
     fpir: float,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    fmr: float,
+    progress: Progress = silent,
 ) -> Evaluation:
-    """Embed each image of the lists under ``root`` once, as enrolment would, and score.
+    """Embed each image once, as enrolment would, and score.
 
-    ``pairs.txt``: ``path path 1|0`` a line; ``gallery.txt``, ``probes.txt``: ``path label``, with
-    the label ``-`` for strangers. Raises InvalidRequestError for a missing or malformed list.
+    ``fpir``: share of strangers that 1:N may accept; ``fmr``: the false match rate for which a
+    threshold is wished. Raises InvalidRequestError for files that can't be read, and if no image,
+    or none of the gallery, can be enrolled.
     """
-    pairs = _lines(root / "pairs.txt", 3)
-    gallery, probes = _lines(root / "gallery.txt", 2), _lines(root / "probes.txt", 2)
-    if not pairs and not (gallery and probes):
-        raise InvalidRequestError(
-            f"{root.name} holds neither pairs.txt nor gallery.txt with probes.txt"
-        )
-    named = [path for a, b, _ in pairs for path in (a, b)] + [p for p, _ in gallery + probes]
-    names = sorted(set(named))
-    table, model_id = _embed(root, names, open_pipeline, workers, progress)
+    names = photographs.images()
+    embedded = embed_images(
+        photographs.root, names, open_pipeline, workers=workers, progress=progress
+    )
+    scores, same = _listed_scores(photographs, embedded)
+    found = search(photographs, embedded) if photographs.gallery else None
     return Evaluation(
-        model_id,
-        len(names),
-        sum(vector is None for vector in table.values()),
-        _verify(pairs, table) if pairs else None,
-        _identify(gallery, probes, table, fpir) if gallery and probes else None,
+        model_id=embedded.model_id,
+        set_name=photographs.name,
+        images=len(names),
+        without_face=len(embedded.failures),
+        failures=dict(embedded.failures),
+        pairs_from=photographs.origin,
+        search_from=photographs.search,
+        verification=verification(scores, same) if len(scores) else None,
+        pair_rates=_pair_rates(photographs, embedded, scores, same, fmr, progress),
+        identification=identification(found, fpir) if found else None,
+        search_curve=search_curve(found) if found else [],
     )
 
 
-Table = dict[str, NDArray[np.float32] | None]
-
-
-def _embed(
-    root: Path,
-    names: list[str],
-    open_pipeline: Callable[[], FacePipeline],
-    workers: int,
-    progress: Callable[[int, int], None],
-) -> tuple[Table, str]:
-    local = threading.local()  # a pipeline is not thread-safe: each worker opens its own
-    model_ids = set()
-
-    def embed(name: str) -> NDArray[np.float32] | None:
-        if not hasattr(local, "pipeline"):
-            local.pipeline = open_pipeline()
-        file = root / name
-        if not file.is_file():
-            raise InvalidRequestError(f"{name} is listed but is not in {root.name}")
-        try:
-            embeddings = local.pipeline.embed_for_enrolment(file.read_bytes())
-        except FaceServeError:
-            return None
-        model_ids.add(embeddings.model_id)
-        return np.asarray(embeddings.vectors[0])
-
-    table: Table = {}
-    with ThreadPoolExecutor(workers) as pool:
-        for name, vector in zip(names, pool.map(embed, names), strict=True):
-            table[name] = vector
-            progress(len(table), len(names))
-    return table, ", ".join(sorted(model_ids))
-
-
-def _verify(pairs: list[list[str]], table: Table) -> Verification:
+def _listed_scores(
+    photographs: EvaluationSet, embedded: Embedded
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of the listed pairs, NaN where an image has no face, and which are of one person."""
     scores = []
-    for a, b, _ in pairs:
-        first, second = table[a], table[b]
+    for pair in photographs.pairs:
+        first, second = embedded.vectors.get(pair.first), embedded.vectors.get(pair.second)
         scores.append(np.nan if first is None or second is None else float(first @ second))
-    return verification(np.array(scores), np.array([same == "1" for *_, same in pairs]))
+    return np.array(scores), np.array([pair.same for pair in photographs.pairs], dtype=bool)
 
 
-def _identify(
-    gallery: list[list[str]], probes: list[list[str]], table: Table, fpir: float
-) -> Identification:
-    enrolled = [(vector, label) for path, label in gallery if (vector := table[path]) is not None]
-    if not enrolled:
-        raise InvalidRequestError("no image of gallery.txt shows a face: nobody can be enrolled")
-    templates = np.stack([vector for vector, _ in enrolled])
-    scores, right = [], []
-    for path, label in probes:
-        probe = table[path]
-        if probe is None:
-            scores.append(np.nan)
-            right.append(False)
-            continue
-        similarity = templates @ probe
-        nearest = int(np.argmax(similarity))
-        scores.append(float(similarity[nearest]))
-        right.append(enrolled[nearest][1] == label)
-    stranger = np.array([label == STRANGER for _, label in probes])
-    return identification(np.array(scores), np.array(right), stranger, fpir)
+def _pair_rates(
+    photographs: EvaluationSet,
+    embedded: Embedded,
+    scores: NDArray[np.float64],
+    same: NDArray[np.bool_],
+    fmr: float,
+    progress: Progress,
+) -> PairRates:
+    known = [name for name in photographs.person_of if name in embedded.vectors]
+    nameless = [name for name in photographs.nameless if name in embedded.vectors]
+    people = sorted({photographs.person_of[name] for name in known})
+    if photographs.person_of:
+        pairs = _all_pairs(photographs, embedded, known, nameless, people, fmr, progress)
+    else:
+        pairs = _listed_pairs(photographs, scores, same)
+    return PairRates(
+        scope="all pairs" if photographs.person_of else "listed pairs",
+        people=len(people) if photographs.person_of else None,
+        nameless=len(nameless),
+        genuine=pairs.genuine_pairs,
+        impostor=pairs.impostors,
+        at_fpr=[operating_point(pairs, fpr) for fpr in FPRS],
+        wished=wished_rate(pairs, fmr),
+        curve=curve(pairs),
+    )
 
 
-def _lines(file: Path, fields: int) -> list[list[str]]:
-    if not file.exists():
-        return []
-    return list(_split(file.name, file.read_text(encoding="utf-8-sig").splitlines(), fields))
+def _all_pairs(
+    photographs: EvaluationSet,
+    embedded: Embedded,
+    known: list[str],
+    nameless: list[str],
+    people: list[str],
+    fmr: float,
+    progress: Progress,
+) -> PairScores:
+    number = {person: index for index, person in enumerate(people)}
+    images = Counter(photographs.person_of.values())
+    return all_pairs(
+        _stack(embedded, known),
+        np.array([number[photographs.person_of[name]] for name in known], dtype=np.int32),
+        _stack(embedded, nameless),
+        genuine_pairs=sum(count * (count - 1) // 2 for count in images.values()),
+        rate=exact_up_to(fmr, FPRS),
+        progress=progress,
+    )
 
 
-def _split(name: str, lines: Iterable[str], fields: int) -> Iterable[list[str]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        parts = line.split() if fields == 3 else line.split(maxsplit=1)
-        if len(parts) != fields:
-            raise InvalidRequestError(f"{name}, line {number}: {fields} fields are expected")
-        if fields == 3 and parts[2] not in ("0", "1"):
-            raise InvalidRequestError(f"{name}, line {number}: the third field is 1 (same) or 0")
-        yield [part.strip() for part in parts]
+def _listed_pairs(
+    photographs: EvaluationSet, scores: NDArray[np.float64], same: NDArray[np.bool_]
+) -> PairScores:
+    number = {name: index for index, name in enumerate(photographs.images())}
+    pairs = [(number[pair.first], number[pair.second]) for pair in photographs.pairs]
+    return listed_pairs(scores, same, np.array(pairs, dtype=np.int64))
+
+
+def _stack(embedded: Embedded, names: list[str]) -> NDArray[np.float32]:
+    dimension = len(next(iter(embedded.vectors.values())))
+    found = np.empty((len(names), dimension), dtype=np.float32)
+    for row, name in enumerate(names):
+        found[row] = embedded.vectors[name]
+    return found

@@ -28,6 +28,21 @@ def test_no_label_is_grey() -> None:
     assert colour_of(None) == GREY
 
 
+@pytest.mark.parametrize(
+    ("label", "colour"),
+    [
+        ("Alice", (184, 226, 112)),
+        ("Bob", (244, 178, 255)),
+        ("王小明", (208, 191, 255)),
+        ("Алёна", (255, 167, 227)),
+        ("", (216, 98, 90)),
+    ],
+)
+def test_colours_are_the_same_in_every_version(label: str, colour: Colour) -> None:
+    """People know whom a colour stands for, and compare pictures of different days."""
+    assert colour_of(label) == colour
+
+
 def test_another_process_gives_the_same_colour() -> None:
     source = "from serve_app.drawing.colours import colour_of; print(colour_of('Alice'))"
     colours = {
@@ -47,8 +62,16 @@ def test_another_process_gives_the_same_colour() -> None:
 def test_every_label_is_a_colour_that_text_is_readable_on(label: str) -> None:
     colour = colour_of(label)
     assert all(0 <= channel <= 255 for channel in colour)
-    assert contrast(colour, ink_on(colour)) >= 4.5
+    ink = ink_on(colour)
+    assert contrast(colour, ink) >= 4.5
+    assert contrast(colour, mix(ink, colour, 0.8)) >= 4.5, "a tag's number"
     assert max(colour) - min(colour) > 60, "not to be mistaken for the grey of unknown faces"
+
+
+def test_lightness_differs_too() -> None:
+    """For those who see fewer hues: lightness has three steps, a third of the labels each."""
+    lightness = sorted(relative_luminance(colour_of(f"person {number}")) for number in range(300))
+    assert lightness[270] > 2 * lightness[30]
 
 
 def test_labels_spread_over_the_colours() -> None:

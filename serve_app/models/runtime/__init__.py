@@ -4,7 +4,7 @@ The only package that runs Paddle Inference, ONNX Runtime or OpenVINO, and impor
 is used: Paddle's import alone takes three seconds.
 """
 
-from serve_app.models.runtime.opening import is_installed, open_session
+from serve_app.models.runtime.opening import RUNTIMES, is_installed, open_session, runs_on
 from serve_app.models.runtime.session import Session, Tensors
 
-__all__ = ["Session", "Tensors", "is_installed", "open_session"]
+__all__ = ["RUNTIMES", "Session", "Tensors", "is_installed", "open_session", "runs_on"]

@@ -1,4 +1,5 @@
-"""OpenVINO: ONNX files on Intel's and compatible CPUs."""
+"""OpenVINO: ONNX files on Intel's and compatible CPUs. Its GPUs are Intel's: no device string means
+them."""
 
 from __future__ import annotations
 
@@ -8,11 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serve_app.config.device import Device
+from serve_app.models.runtime.devices import TABLE
+from serve_app.models.runtime.failures import blamed_on
 from serve_app.models.runtime.session import Tensors
 
 
 class OpenVinoSession:
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, device: Device, threads: int) -> None:
+        """Raises ModelError where the file can't be loaded."""
         import openvino as ov
 
         core = ov.Core()
@@ -25,16 +30,21 @@ class OpenVinoSession:
             # Processors with AMX would take bf16 unasked; precision is a choice, not a surprise.
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        network = core.read_model(str(model))
-        # The file's names: compiling gives a port further ones, of layers that were fused away.
-        self._inputs = tuple(i.get_any_name() for i in network.inputs)
-        self._outputs = [o.get_any_name() for o in network.outputs]
-        self._request = core.compile_model(network, "CPU", settings).create_infer_request()
+        self._file = model
+        with blamed_on(self._file, "OpenVINO", "loaded"):
+            network = core.read_model(str(model))
+            # The file's names: compiling gives a port further ones, of layers that were fused away.
+            self._inputs = tuple(i.get_any_name() for i in network.inputs)
+            self._outputs = [o.get_any_name() for o in network.outputs]
+            compiled = core.compile_model(network, TABLE[device.kind].openvino, settings)
+            self._request = compiled.create_infer_request()
 
     @property
     def input_names(self) -> tuple[str, ...]:
         return self._inputs
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
-        results = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)
-        return {name: np.asarray(results[i]) for i, name in enumerate(self._outputs)}
+        wanted = {name: inputs[name] for name in self._inputs}
+        with blamed_on(self._file, "OpenVINO", "run"):
+            results = self._request.infer(wanted, share_inputs=True, share_outputs=False)
+            return {name: np.asarray(results[i]) for i, name in enumerate(self._outputs)}

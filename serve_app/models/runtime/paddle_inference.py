@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from serve_app.config.device import Device
 from serve_app.errors import ModelError
+from serve_app.models.conversion.paddle_module import import_paddle
+from serve_app.models.runtime.devices import TABLE
+from serve_app.models.runtime.failures import blamed_on
 from serve_app.models.runtime.session import Tensors
 
 
@@ -19,21 +22,14 @@ class PaddleSession:
     NaN (docs/decisions/0003).
     """
 
-    def __init__(self, model: Path, device: Device, threads: int) -> None:
-        network, parameters = paddle_files(model)
-        from paddle import inference
-
-        config = inference.Config(str(network), str(parameters))
-        config.disable_gpu()
-        config.enable_mkldnn()
-        config.set_mkldnn_cache_capacity(10)  # image sizes vary; an unbounded cache leaks
-        config.set_cpu_math_library_num_threads(threads)
-        config.enable_memory_optim()
-        config.disable_glog_info()
-        if network.suffix == ".json":
-            config.enable_new_ir(True)
-            config.enable_new_executor(True)
-        self._predictor = inference.create_predictor(config)
+    def __init__(self, network: Path, parameters: Path, device: Device, threads: int) -> None:
+        """Raises ModelError where Paddle can't load the files."""
+        inference = import_paddle("paddle.inference")
+        self._file = network
+        with blamed_on(self._file, "Paddle", "loaded"):
+            config = inference.Config(str(network), str(parameters))
+            configure(config, device, threads, new_ir=network.suffix == ".json")
+            self._predictor = inference.create_predictor(config)
         self._inputs = tuple(self._predictor.get_input_names())
 
     @property
@@ -41,13 +37,25 @@ class PaddleSession:
         return self._inputs
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
-        for name in self._inputs:
-            self._predictor.get_input_handle(name).copy_from_cpu(inputs[name])
-        self._predictor.run()
-        return {
-            name: self._predictor.get_output_handle(name).copy_to_cpu()
-            for name in self._predictor.get_output_names()
-        }
+        with blamed_on(self._file, "Paddle", "run"):
+            for name in self._inputs:
+                self._predictor.get_input_handle(name).copy_from_cpu(inputs[name])
+            self._predictor.run()
+            return {
+                name: self._predictor.get_output_handle(name).copy_to_cpu()
+                for name in self._predictor.get_output_names()
+            }
+
+
+def configure(config: Any, device: Device, threads: int, *, new_ir: bool) -> None:
+    """``config``: a ``paddle.inference.Config``. ``new_ir``: the network is in the PIR form."""
+    TABLE[device.kind].paddle(config, device)
+    config.set_cpu_math_library_num_threads(threads)
+    config.enable_memory_optim()
+    config.disable_glog_info()
+    if new_ir:
+        config.enable_new_ir(True)
+        config.enable_new_executor(True)
 
 
 def paddle_files(directory: Path) -> tuple[Path, Path]:

@@ -308,7 +308,7 @@ def test_real_networks_agree_in_both_runtimes(
         return session.run({session.input_names[0]: tensor})
 
     one, other = (
-        run(open_session(file, runtime=runtime, device=Device(), threads=1))
+        run(open_session(file, runtime=runtime, device=Device(), threads=1, cache_dir=cache_dir))
         for runtime in ("onnxruntime", "openvino")
     )
     assert one.keys() == other.keys()

@@ -1,21 +1,33 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from serve_app.config.device import Device
+from serve_app.config.device import KINDS, Device
 from serve_app.errors import ModelError
-from serve_app.models.runtime import open_session
-from serve_app.models.runtime.paddle_inference import paddle_files
+from serve_app.models.runtime.paddle_inference import PaddleSession, configure, paddle_files
 from tests.conformance.replay import DATA
+from tests.models.paddle_networks import INPUT, network_files
+from tests.models.runtime.recording import RecordingConfig
 
 PADDLE = DATA / "models"
 
 
-def test_paddle_runs_the_stand_in_of_mobilefacenets_form() -> None:
-    session = open_session(PADDLE / "toy_rec", runtime="paddle", device=Device(), threads=1)
+def open_directory(directory: Path) -> PaddleSession:
+    return PaddleSession(*paddle_files(directory), Device(), 1)
+
+
+# --- running ---
+
+
+def test_runs_the_stand_in_of_mobilefacenets_form() -> None:
+    session = open_directory(PADDLE / "toy_rec")
     assert session.input_names == ("x",)
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(3, 3, 112, 112)).astype(np.float32)
@@ -26,8 +38,8 @@ def test_paddle_runs_the_stand_in_of_mobilefacenets_form() -> None:
         np.testing.assert_allclose(alone[0], row, rtol=1e-4, atol=1e-4)
 
 
-def test_paddle_runs_the_stand_in_of_blazefaces_form() -> None:
-    session = open_session(PADDLE / "toy_det", runtime="paddle", device=Device(), threads=1)
+def test_runs_the_stand_in_of_blazefaces_form() -> None:
+    session = open_directory(PADDLE / "toy_det")
     assert set(session.input_names) == {"im_shape", "image", "scale_factor"}
     for height, width in ((320, 480), (160, 160), (480, 320)):
         outputs = session.run(
@@ -41,6 +53,72 @@ def test_paddle_runs_the_stand_in_of_blazefaces_form() -> None:
         assert boxes.shape == (height // 160 * (width // 160), 6)
 
 
+@pytest.mark.parametrize("kind", ["json", "pdmodel"])
+def test_outputs_come_in_the_networks_order(paddle_forms: Path, kind: str) -> None:
+    session = open_directory(paddle_forms / f"{kind}_many")
+    x = np.full((1, 3, 112, 112), 2, dtype=np.float32)
+    outputs = session.run({"x": x})
+    assert [output[0, 0, 0, 0] for output in outputs.values()] == [2 * k for k in range(12)]
+
+
+def test_both_forms_answer_alike(paddle_forms: Path) -> None:
+    one, other = (
+        next(iter(open_directory(paddle_forms / form).run({"x": INPUT}).values()))
+        for form in ("json32", "pdmodel32")
+    )
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_inputs_that_do_not_fit() -> None:
+    session = open_directory(PADDLE / "toy_rec")
+    with pytest.raises(ModelError, match=r"^toy_rec/inference\.json can't be run by Paddle: \S"):
+        session.run({"x": np.zeros((1, 4, 112, 112), dtype=np.float32)})
+
+
+# --- configuration ---
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("new_ir", [True, False])
+def test_what_every_device_is_told(kind: str, new_ir: bool) -> None:
+    config = RecordingConfig()
+    configure(config, Device(kind), 3, new_ir=new_ir)
+    common = [
+        ("set_cpu_math_library_num_threads", 3),
+        ("enable_memory_optim",),
+        ("disable_glog_info",),
+    ]
+    if new_ir:
+        common += [("enable_new_ir", True), ("enable_new_executor", True)]
+    assert config.calls[-len(common) :] == common
+    assert (("enable_mkldnn",) in config.calls) == (kind == "cpu")
+
+
+OPEN = """
+import sys, warnings
+from pathlib import Path
+import numpy as np
+from serve_app.config.device import Device
+from serve_app.models.runtime import open_session
+warnings.simplefilter("default")
+for directory in sys.argv[2:]:
+    session = open_session(
+        Path(directory), runtime="paddle", device=Device(), threads=1, cache_dir=Path(sys.argv[1])
+    )
+    session.run({"x": np.zeros((1, 3, 112, 112), dtype=np.float32)})
+"""
+
+
+def test_opens_and_runs_without_a_word(paddle_forms: Path, tmp_path: Path) -> None:
+    forms = [str(paddle_forms / form) for form in ("json32", "pdmodel32", "json_half")]
+    command = [sys.executable, "-c", OPEN, str(tmp_path), *forms]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("", "")
+
+
+# --- files ---
+
+
 def test_both_forms_of_a_paddle_directory_are_found(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"needs inference\.pdiparams and"):
         paddle_files(tmp_path)
@@ -51,3 +129,35 @@ def test_both_forms_of_a_paddle_directory_are_found(tmp_path: Path) -> None:
     assert paddle_files(tmp_path)[0].name == "inference.pdmodel"
     (tmp_path / "inference.json").touch()  # the newer form is preferred
     assert paddle_files(tmp_path)[0].name == "inference.json"
+
+
+Damage = Callable[[bytes], bytes]
+DAMAGE: dict[str, Damage] = {
+    "half": lambda content: content[: len(content) // 2],
+    "a little less": lambda content: content[:-3],
+    "empty": lambda _: b"",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+@pytest.mark.parametrize("form", ["json32", "pdmodel32"])
+def test_a_broken_network_is_named(
+    paddle_forms: Path, tmp_path: Path, form: str, damage: Damage
+) -> None:
+    shutil.copytree(paddle_forms / form, tmp_path / "Net")
+    network, parameters = network_files(tmp_path / "Net")
+    network.write_bytes(damage(network.read_bytes()))
+    message = rf"^Net/{network.name} can't be loaded by Paddle: \S"
+    with pytest.raises(ModelError, match=message) as raised:
+        PaddleSession(network, parameters, Device(), 1)
+    assert str(tmp_path) not in str(raised.value)
+    assert "(at " not in str(raised.value)
+
+
+@pytest.mark.parametrize("form", ["json32", "pdmodel32"])
+def test_parameters_of_another_network(paddle_forms: Path, tmp_path: Path, form: str) -> None:
+    shutil.copytree(paddle_forms / form, tmp_path / "Net")
+    network, parameters = network_files(tmp_path / "Net")
+    shutil.copy(paddle_forms / "json_many" / "inference.pdiparams", parameters)
+    with pytest.raises(ModelError, match=rf"^Net/{network.name} can't be loaded by Paddle: \S"):
+        PaddleSession(network, parameters, Device(), 1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serve_app.evaluation.metrics import best_threshold, identification, verification
+from serve_app.evaluation.figures.verification import best_threshold, verification
 
 
 def test_best_threshold_is_in_the_middle_of_the_gap() -> None:
@@ -50,31 +50,6 @@ def test_a_pair_without_a_face_is_judged_different() -> None:
     assert verification(scores, same).accuracy == pytest.approx(39 / 40)
 
 
-def test_identification_by_hand() -> None:
-    scores = np.array([0.9, 0.8, 0.5, 0.7, 0.6, 0.4, 0.3])
-    right = np.array([True, False, True, True, False, False, False])
-    stranger = np.array([False, False, False, False, True, True, True])
-    figures = identification(scores, right, stranger, fpir=1 / 3)
-    assert (figures.probes, figures.strangers, figures.rank1) == (4, 3, 3)
-    # One stranger may pass (0.6), the next must not (0.4): so does everything above 0.4.
-    assert figures.accepted_strangers == 1
-    assert 0.4 < figures.threshold < 0.41
-    assert figures.recognised == 3
-
-
-@pytest.mark.parametrize(("fpir", "accepted"), [(0, 0), (0.5, 1), (1, 2)])
-def test_strangers_that_pass(fpir: float, accepted: int) -> None:
-    scores = np.array([0.9, 0.6, 0.4])
-    stranger = np.array([False, True, True])
-    figures = identification(scores, ~stranger, stranger, fpir)
-    assert figures.accepted_strangers == accepted
-
-
-def test_without_strangers_everything_passes() -> None:
-    figures = identification(np.array([0.1, np.nan]), np.array([True, False]), np.zeros(2, bool), 0)
-    assert (figures.recognised, figures.rank1, figures.strangers) == (1, 1, 0)
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_best_threshold_beats_every_other_also_with_ties_and_missing_faces(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -94,18 +69,26 @@ def test_pairs_without_a_face_are_different_though_nearly_all_are_of_one_person(
     assert figures.threshold > 0.5
 
 
-def test_equal_scores_of_strangers_pass_or_fail_together() -> None:
-    scores = np.array([0.9, 0.7, 0.7, 0.7, 0.7])
-    stranger = np.array([False, False, True, True, True])
-    figures = identification(scores, ~stranger, stranger, fpir=1 / 3)
-    assert figures.accepted_strangers == 0, "one may pass, but three would"
-    assert figures.recognised == 1
-    assert 0.7 < figures.threshold < 0.71
+def test_spread_of_the_folds_as_lfw_reports_it() -> None:
+    rng = np.random.default_rng(4)
+    same = np.arange(600) % 2 == 0
+    scores = rng.normal(np.where(same, 0.6, 0.3), 0.15)
+    figures = verification(scores, same)
+    accuracies = []
+    for fold in range(10):
+        # 30 of either kind, in their order.
+        test = np.zeros(600, dtype=bool)
+        test[60 * fold : 60 * (fold + 1)] = True
+        threshold = best_threshold(scores[~test], same[~test])
+        accuracies.append(((scores[test] >= threshold) == same[test]).mean())
+    assert figures.ten_fold_accuracy == pytest.approx(np.mean(accuracies))
+    assert figures.ten_fold_deviation == pytest.approx(np.std(accuracies, ddof=1))
+    assert figures.ten_fold_error == pytest.approx(np.std(accuracies, ddof=1) / np.sqrt(10))
+    assert figures.wrong == round((1 - figures.accuracy) * 600)
+    assert (figures.pairs, figures.genuine) == (600, 300)
 
 
-def test_strangers_without_a_face_never_pass() -> None:
-    scores = np.array([0.9, np.nan, np.nan])
-    stranger = np.array([False, True, True])
-    figures = identification(scores, ~stranger, stranger, fpir=0)
-    assert (figures.accepted_strangers, figures.recognised) == (0, 1)
-    assert np.isfinite(figures.threshold)
+def test_too_few_pairs_for_folds() -> None:
+    figures = verification(np.array([0.7]), np.array([True]))
+    assert figures.ten_fold_accuracy is figures.ten_fold_deviation is figures.ten_fold_error is None
+    assert figures.accuracy == 1

@@ -1,0 +1,1 @@
+"""Scores to figures. Pure functions of arrays: nothing of files, images or pipelines."""

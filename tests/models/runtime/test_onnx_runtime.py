@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serve_app.config.device import Device
+from serve_app.errors import ConfigError, ModelError
+from serve_app.models.runtime.onnx_runtime import OnnxRuntimeSession
+from tests.models.runtime.onnx_networks import BROKEN, WEIGHTS, content
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    file = tmp_path / "small.onnx"
+    file.write_bytes(content())
+    return file
+
+
+def test_runs_and_leaves_out_what_the_network_does_not_take(model: Path) -> None:
+    session = OnnxRuntimeSession(model, Device(), 1)
+    assert session.input_names == ("x",)
+    x = np.random.default_rng(1).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    outputs = session.run({"x": x, "im_shape": np.zeros(2, dtype=np.float32)})
+    assert list(outputs) == ["y", "sum"]
+    expected = np.maximum(np.einsum("oc,nchw->nohw", WEIGHTS[:, :, 0, 0], x), 0)
+    np.testing.assert_allclose(outputs["y"], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs["sum"], expected.sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_file_is_named(tmp_path: Path, broken: bytes) -> None:
+    file = tmp_path / "broken.onnx"
+    file.write_bytes(broken)
+    message = r"^broken\.onnx can't be loaded by ONNX Runtime: \S"
+    with pytest.raises(ModelError, match=message) as raised:
+        OnnxRuntimeSession(file, Device(), 1)
+    assert str(tmp_path) not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_inputs_that_do_not_fit(model: Path) -> None:
+    session = OnnxRuntimeSession(model, Device(), 1)
+    with pytest.raises(ModelError, match=r"^small\.onnx can't be run by ONNX Runtime: "):
+        session.run({"x": np.zeros((1, 4, 5, 5), dtype=np.float32)})
+
+
+# --- a GPU, by a stand-in ---
+
+
+class StandIn:
+    """``onnxruntime`` as the session uses it; ``loads``: providers whose libraries are there."""
+
+    def __init__(self, loads: list[str]) -> None:
+        self.given: list[Any] = []
+        self._loads = loads
+        self.SessionOptions = lambda: SimpleNamespace(add_session_config_entry=lambda *_: None)
+
+    def InferenceSession(  # noqa: N802
+        self, path: str, _: Any, *, providers: list[Any], enable_fallback: int
+    ) -> Any:
+        self.given = [Path(path).name, providers, enable_fallback]
+        used = [name for name, _ in providers if name in self._loads]
+        return SimpleNamespace(
+            get_providers=lambda: [*used, "CPUExecutionProvider"],
+            get_inputs=lambda: [SimpleNamespace(name="x")],
+            get_outputs=lambda: [SimpleNamespace(name="y")],
+        )
+
+
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+
+
+@pytest.mark.parametrize(
+    ("engines", "expected"), [(None, [CUDA]), (Path("cache"), [TENSORRT, CUDA])]
+)
+def test_a_gpu_is_asked_for_with_no_way_back_to_the_cpu(
+    model: Path, monkeypatch: pytest.MonkeyPatch, engines: Path | None, expected: list[str]
+) -> None:
+    stand_in = StandIn([CUDA, TENSORRT])
+    monkeypatch.setitem(sys.modules, "onnxruntime", stand_in)
+    session = OnnxRuntimeSession(model, Device("gpu", 1), 1, engines)
+    name, providers, enable_fallback = stand_in.given
+    assert (name, enable_fallback) == ("small.onnx", 0)
+    assert [provider for provider, _ in providers] == expected
+    assert {options["device_id"] for _, options in providers} == {"1"}
+    assert session.input_names == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("engines", "loads", "missing"),
+    [
+        (None, [], CUDA),
+        (Path("cache"), [CUDA], TENSORRT),
+        (Path("cache"), [], f"{TENSORRT}, {CUDA}"),
+    ],
+)
+def test_libraries_that_did_not_load(
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engines: Path | None,
+    loads: list[str],
+    missing: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", StandIn(loads))
+    with pytest.raises(ConfigError, match=rf"^device gpu:0: ONNX Runtime can't use {missing}: "):
+        OnnxRuntimeSession(model, Device("gpu"), 1, engines)
