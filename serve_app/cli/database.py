@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
-from serve_app.config import ServiceArgs, parse_service_args
-from serve_app.config.service import database_url
 from serve_app.errors import ConfigError
 
 if TYPE_CHECKING:
+    from serve_app.config import ServiceArgs
     from serve_app.index.store import GalleryStore
 
 DEFAULT_CONFIG = Path("configs/serve/local.yaml")
@@ -40,6 +38,7 @@ def open_store(
 ) -> GalleryStore:
     """The store that a service of this configuration uses. ``create``: a SQLite file is made if
     there is none. Raises ConfigError."""
+    from serve_app.config.service import database_url
     from serve_app.index.store import GalleryStore
 
     url = database_url(read_service_args(config, data_dir, environ), environ)
@@ -52,6 +51,8 @@ def read_service_args(
     """``args`` of the Serve file, with ``data_dir`` instead of its own, whose galleries then lie
     there. The default file may be missing where something else says where the galleries are.
     Raises ConfigError."""
+    from serve_app.config import parse_service_args
+
     enough = data_dir is not None or bool(environ.get(DATABASE_VARIABLE))
     args = {} if enough and config == DEFAULT_CONFIG and not config.exists() else _args(config)
     if data_dir is not None:
@@ -60,6 +61,8 @@ def read_service_args(
 
 
 def _args(config: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         content = yaml.safe_load(config.read_text(encoding="utf-8"))
     except OSError:

@@ -9,7 +9,7 @@ import typer
 
 from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, open_store
 
-app = typer.Typer(help="The database's schema.", no_args_is_help=True)
+app = typer.Typer(help="The database's schema.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

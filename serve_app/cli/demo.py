@@ -6,16 +6,17 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import cv2
-import httpx
-import numpy as np
 import typer
 
+from serve_app.cli.output import table
 from serve_app.errors import InvalidRequestError, UnavailableError
-from serve_app.imaging import encode_jpeg
-from serve_app.types import Image
+
+if TYPE_CHECKING:
+    import httpx
+
+    from serve_app.types import Image
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 
@@ -42,6 +43,8 @@ def demo(
 
     The first picture in each person's folder is enrolled; all others are looked at.
     """
+    import httpx
+
     enrolled, probes = _portrait() if photos is None else read_photos(photos)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
         gallery = _post(
@@ -88,16 +91,13 @@ def read_photos(root: Path) -> tuple[list[Photo], list[Photo]]:
     return enrolled, probes
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows as aligned columns, a line under the first."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-             for row in rows]  # fmt: skip
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
 def _portrait() -> tuple[list[Photo], list[Photo]]:
     """Eileen Collins, NASA, public domain; looked at darker, turned and from nearer."""
+    import cv2
+    import numpy as np
+
+    from serve_app.imaging import encode_jpeg
+
     try:
         from skimage import data
     except ImportError:
@@ -134,6 +134,8 @@ def _rows(name: str, faces: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def _post(client: httpx.Client, path: str, body: dict[str, Any]) -> Any:
+    import httpx
+
     try:
         reply = client.post(path, json=body)
     except httpx.TransportError:

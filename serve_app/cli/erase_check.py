@@ -17,8 +17,7 @@ from serve_app.cli.database import (
     open_store,
     read_service_args,
 )
-from serve_app.cli.demo import table
-from serve_app.config.service import snapshots_url
+from serve_app.cli.output import table
 
 if TYPE_CHECKING:
     from serve_app.config import ServiceArgs
@@ -48,6 +47,7 @@ def erase_check(
     Searched are the data directory, the snapshots, Ray's logs and what --also names. For a moment
     the gallery holds three templates that are nobody's. Exit code 1: something is left.
     """
+    from serve_app.config.service import snapshots_url
     from serve_app.index.erasure.check import EraseCheck
 
     service = read_service_args(config, data_dir, os.environ)
@@ -66,6 +66,8 @@ def erase_check(
 
 def _places(service: ServiceArgs, database: Path | None) -> list[Path]:
     """Where the service writes on this machine."""
+    from serve_app.config.service import snapshots_url
+
     places = [service.data_dir, Path(tempfile.gettempdir()) / "ray"]
     if database is not None:
         places += [database.with_name(database.name + end) for end in ("", *JOURNALS)]

@@ -9,64 +9,67 @@ import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, open_store
-from serve_app.cli.demo import table
 from serve_app.cli.erase_check import erase_check
-from serve_app.policy import check_key
+from serve_app.cli.options import JsonOption
+from serve_app.cli.output import facts, print_json, table
+
+if TYPE_CHECKING:
+    from serve_app.types import GalleryEntry
 
 app = typer.Typer(help="List, show, export, import, optimize, drop and check galleries.",
-                  no_args_is_help=True)  # fmt: skip
+                  no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
 app.command("erase-check")(erase_check)
 
 KEYS_A_PAGE = 1000
+UNKNOWN = "unknown"
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The gallery's key.")]
 
 
 @app.command("list")
-def list_galleries(config: ConfigOption = DEFAULT_CONFIG, data_dir: DataDirOption = None) -> None:
+def list_galleries(
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Every gallery, a line each."""
-    rows = [("key", "templates", "index", "metric", "dimension", "model", "changed")]
+    entries: list[GalleryEntry] = []
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
-        after = ""
-        while page := store.galleries(after, KEYS_A_PAGE):
-            for entry in page:
-                info = entry.info
-                rows.append(
-                    (info.key, str(info.size), info.index_type, info.metric.value,
-                     str(info.dimension), info.model_id, _time(entry.changed_at))
-                )  # fmt: skip
-            after = page[-1].info.key
+        while page := store.galleries(entries[-1].info.key if entries else "", KEYS_A_PAGE):
+            entries += page
+    if as_json:
+        print_json([_facts(entry) for entry in entries])
+        return
+    rows = [("key", "templates", "index", "metric", "dimension", "model", "changed")]
+    for entry in entries:
+        info = entry.info
+        rows.append(
+            (info.key, str(info.size), info.index_type, info.metric.value, str(info.dimension),
+             info.model_id, _time(entry.changed_at) or UNKNOWN)
+        )  # fmt: skip
     print(table(rows))
 
 
 @app.command()
 def show(
-    key: KeyArgument, config: ConfigOption = DEFAULT_CONFIG, data_dir: DataDirOption = None
+    key: KeyArgument,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """A gallery's facts."""
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
-        entry = store.entry(key)
-    info = entry.info
-    facts = {
-        "key": info.key,
-        "templates": info.size,
-        "index": info.index_type,
-        "metric": info.metric.value,
-        "dimension": info.dimension,
-        "model": info.model_id,
-        "next id": info.next_id,
-        "generation": info.generation,
-        "seq": info.seq,
-        "snapshot": "yes" if info.snapshot else "no",
-        "created": _time(entry.created_at),
-        "changed": _time(entry.changed_at),
-    }
-    for name, value in facts.items():
-        print(f"{name:<11} {value}")
+        found = _facts(store.entry(key))
+    if as_json:
+        print_json(found)
+        return
+    found["snapshot"] = "yes" if found["snapshot"] else "no"
+    shown = {name: UNKNOWN if value is None else value for name, value in found.items()}
+    print(facts({name.replace("_", " "): value for name, value in shown.items()}))
 
 
 @app.command()
@@ -77,7 +80,7 @@ def export(
     data_dir: DataDirOption = None,
 ) -> None:
     """Write a gallery as an index directory that PaddleX loads. Writes may go on meanwhile."""
-    from serve_app.index.copies.directory import export_gallery
+    from serve_app.index.copies.transfer import export_gallery
 
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         info = export_gallery(store, key, directory, threads=os.cpu_count() or 1)
@@ -104,7 +107,9 @@ def import_directory(
 ) -> None:
     """Make a gallery of an index directory. Its templates keep their ids."""
     from serve_app.cli.model_of import check_dimension, extractor_of
-    from serve_app.index.copies.directory import import_gallery, read_directory
+    from serve_app.index.copies.directory import read_directory
+    from serve_app.index.copies.transfer import import_gallery
+    from serve_app.policy import check_key
 
     check_key(key)
     content = read_directory(directory)
@@ -147,7 +152,24 @@ def optimize(
     print(f"gallery {key}: a running service will build its index of {receipt.count} templates")
 
 
-def _time(seconds: float) -> str:
-    if not seconds:  # a gallery of the schema's first version
-        return "unknown"
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def _facts(entry: GalleryEntry) -> dict[str, Any]:
+    info = entry.info
+    return {
+        "key": info.key,
+        "templates": info.size,
+        "index": info.index_type,
+        "metric": info.metric.value,
+        "dimension": info.dimension,
+        "model": info.model_id,
+        "next_id": info.next_id,
+        "generation": info.generation,
+        "seq": info.seq,
+        "snapshot": bool(info.snapshot),
+        "created": _time(entry.created_at),
+        "changed": _time(entry.changed_at),
+    }
+
+
+def _time(seconds: float) -> str | None:
+    """None of a gallery of the schema's first version."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else None

@@ -10,13 +10,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-import yaml
 
-from serve_app.deployments.environment import loopback_environment
 from serve_app.errors import ConfigError
 
 
@@ -33,6 +32,8 @@ def serve(
 
     Prints one line when it is ready; Ctrl-C ends it and leaves nothing running.
     """
+    from serve_app.deployments.environment import loopback_environment
+
     started = time.monotonic()
     run_dir = Path(tempfile.mkdtemp(prefix="face-serve-"))
     try:
@@ -44,10 +45,12 @@ def serve(
             )
         )
         # Ray reads its environment when it is imported: not before the lines above.
-        from serve_app.deployments.serve_file import load_serve_file
+        from serve_app.deployments.serve_file import load_serve_file, our_applications
         from serve_app.deployments.server import ensure_token, running_service
 
         content = load_serve_file(config, port=port, data_dir=data_dir)
+        for application in our_applications(content):
+            _fetch_models(application["args"])
         ensure_token(token)
         stop = threading.Event()
         with running_service(content) as url:
@@ -65,8 +68,20 @@ def serve(
         shutil.rmtree(run_dir, ignore_errors=True)
 
 
+def _fetch_models(args: Mapping[str, Any]) -> None:
+    """Before replicas would, unseen and against the clock of their start."""
+    from serve_app.config import default_cache_dir, load_pipeline, parse_service_args
+    from serve_app.models.zoo.opening import fetch_missing
+
+    service = parse_service_args(args)
+    cache_dir = service.cache_dir or default_cache_dir(os.environ)
+    fetch_missing(load_pipeline(service.pipeline), cache_dir)
+
+
 def _data_directory(config: Path, chosen: Path | None) -> Path:
     """Where the galleries will lie. The file itself is checked later: that needs Ray."""
+    import yaml
+
     if chosen is None:
         with contextlib.suppress(OSError, yaml.YAMLError, AttributeError, LookupError, TypeError):
             content = yaml.safe_load(config.read_text(encoding="utf-8"))

@@ -12,7 +12,15 @@ from serve_app.config.strict import StrictModel
 from serve_app.errors import ConfigError, InvalidRequestError
 from serve_app.policy import check_key
 
-Runtime = Literal["auto", "fastest", "paddle", "onnxruntime", "openvino"]
+Runtime = Literal[
+    "auto",
+    "fastest",
+    "paddle",
+    "paddle-tensorrt",
+    "onnxruntime",
+    "onnxruntime-tensorrt",
+    "openvino",
+]
 
 
 class ModelConfig(StrictModel):
@@ -53,8 +61,9 @@ class CompatConfig(StrictModel):
 
 
 class PipelineConfig(StrictModel):
-    """``device``: left out, a GPU if one is there, else the CPU. ``index`` is the
-    gallery of requests that name none: a key for the service, an index directory in-process. ``rec_threshold`` is a cosine."""
+    """``device``: left out, a GPU if one is there, else the CPU. ``index`` is the gallery of
+    requests that name none: a key for the service, an index directory in-process.
+    ``rec_threshold`` is a cosine."""
 
     detector: ModelConfig = ModelConfig(model_name="YuNet")
     extractor: ModelConfig = ModelConfig(model_name="SFace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -14,12 +14,13 @@ from ray.serve.schema import ServeDeploySchema
 from serve_app.config import (
     BatchSettings,
     IngressBatching,
+    ServiceArgs,
+    check_served_index,
     index_names,
     load_pipeline,
     parse_service_args,
-    validate,
 )
-from serve_app.config.strict import StrictModel, nearest
+from serve_app.config.strict import StrictModel, mistakes, nearest
 from serve_app.errors import ConfigError
 from serve_app.fetching.addresses import AddressPolicy
 
@@ -31,32 +32,25 @@ def load_serve_file(
 ) -> dict[str, Any]:
     """The file's content with overrides applied and every relative path made absolute.
 
-    Raises ConfigError that names the key: unknown to Ray or to us, or with a value that can't work.
+    Raises ConfigError that names every key that is wrong: unknown to Ray or to us, or with a value
+    that can't work.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError:
-        raise ConfigError(f"{file.name} can't be read: give a Serve file with --config") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise ConfigError(f"{file.name} is not valid YAML") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{file.name} is empty or no mapping")
-    _refuse_unknown(content, ServeDeploySchema, "")
-    try:
-        ServeDeploySchema.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where}: {first['msg']}") from None
-    except (AttributeError, TypeError):  # Ray's own validators expect mappings
-        raise ConfigError(f"{file.name}: a deployment must be a mapping of keys") from None
+    content = _read(file)
+    if found := _mistakes(content):
+        raise ConfigError(f"{file.name}: {'; '.join(found)}")
     if port is not None:
         content["http_options"] = {**(content.get("http_options") or {}), "port": port}
-    for application in content["applications"]:
-        # Ray takes a colon or a dot before the function's name.
-        if application["import_path"].replace(":", ".") == IMPORT_PATH.replace(":", "."):
-            _check_application(application, data_dir)
+    for application in our_applications(content):
+        application["args"] = _absolute(application.get("args") or {}, data_dir)
     return content
+
+
+def serve_file_mistakes(file: Path) -> list[str]:
+    """Everything that ``load_serve_file`` refuses in a file that can be read, a message each.
+
+    Raises ConfigError for one that can't.
+    """
+    return _mistakes(_read(file))
 
 
 def logical_cpus(content: Mapping[str, Any]) -> float:
@@ -75,51 +69,108 @@ def logical_cpus(content: Mapping[str, Any]) -> float:
     return total
 
 
-def _check_application(application: dict[str, Any], data_dir: Path | None) -> None:
-    args = dict(application.get("args") or {})
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError:
+        raise ConfigError(f"{file.name} can't be read: give a Serve file with --config") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ConfigError(f"{file.name} is not valid YAML") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file.name} is empty or no mapping")
+    return content
+
+
+def _mistakes(content: dict[str, Any]) -> list[str]:
+    found = list(_unknown_keys(content, ServeDeploySchema, ""))
+    try:
+        ServeDeploySchema.model_validate(content)
+    except ValidationError as error:
+        for problem in error.errors():
+            found.append(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+    except (AttributeError, TypeError):  # Ray's own validators expect mappings
+        found.append("applications: a deployment must be a mapping of keys")
+    else:
+        for application in our_applications(content):
+            found += _application_mistakes(application)
+    return list(dict.fromkeys(found))  # a key in two branches of Ray's schema is wrong once
+
+
+def our_applications(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The applications of a file without mistakes that are this service. Ray takes a colon or a dot
+    before the function's name."""
+    return [
+        application
+        for application in content["applications"]
+        if application["import_path"].replace(":", ".") == IMPORT_PATH.replace(":", ".")
+    ]
+
+
+def _absolute(args: Mapping[str, Any], data_dir: Path | None) -> dict[str, Any]:
+    """``args`` for replicas, whose working directory may be another."""
+    absolute = dict(args)
     if data_dir is not None:
-        args["data_dir"] = str(data_dir)
-    service = parse_service_args(args)
-    load_pipeline(service.pipeline)
-    AddressPolicy(service.fetch.allow)
-    args["data_dir"] = str(service.data_dir)
+        absolute["data_dir"] = str(data_dir)
+    service = parse_service_args(absolute)
+    absolute["data_dir"] = str(service.data_dir)
     if service.database_url is not None:
-        args["database_url"] = service.database_url
+        absolute["database_url"] = service.database_url
     if service.snapshots.url is not None:
-        args["snapshots"] = {**args["snapshots"], "url": service.snapshots.url}
+        absolute["snapshots"] = {**absolute["snapshots"], "url": service.snapshots.url}
     if service.pipeline.endswith((".yaml", ".yml")):
-        args["pipeline"] = str(Path(service.pipeline).absolute())
-    application["args"] = args
+        absolute["pipeline"] = str(Path(service.pipeline).absolute())
+    return absolute
+
+
+def _application_mistakes(application: Mapping[str, Any]) -> Iterator[str]:
+    args = dict(application.get("args") or {})
+    shards = 1
+    if wrong := mistakes(ServiceArgs, args, "args"):
+        yield from wrong
+    else:
+        service = parse_service_args(args)
+        shards = service.shards
+        for check in (
+            lambda: check_served_index(load_pipeline(service.pipeline)),
+            lambda: AddressPolicy(service.fetch.allow),
+        ):
+            try:
+                check()
+            except ConfigError as error:
+                yield str(error)
     known: dict[str, type[StrictModel]] = {
         "Ingress": IngressBatching,
         "Detector": BatchSettings,
         "Extractor": BatchSettings,
-        **dict.fromkeys(index_names(service.shards), BatchSettings),
+        **dict.fromkeys(index_names(shards), BatchSettings),
     }
     for deployment in application.get("deployments") or []:
         name = deployment.get("name")
-        if name not in known:
-            raise ConfigError(f"deployments: {name} is not known{nearest(str(name), known)}")
-        validate(known[name], deployment.get("user_config") or {}, f"{name}.user_config")
+        if name in known:
+            settings = deployment.get("user_config") or {}
+            yield from mistakes(known[name], settings, f"{name}.user_config")
+        else:
+            yield f"deployments: {name} is not known{nearest(str(name), known)}"
 
 
-def _refuse_unknown(value: object, annotation: Any, where: str) -> None:
+def _unknown_keys(value: object, annotation: Any, where: str) -> Iterator[str]:
     """Walk Ray's schema beside the content; free-form fields (dicts) are left alone."""
     if get_origin(annotation) in (Union, UnionType):
         for option in get_args(annotation):
-            _refuse_unknown(value, option, where)
+            yield from _unknown_keys(value, option, where)
     elif get_origin(annotation) is list and isinstance(value, list):
         for position, element in enumerate(value):
-            _refuse_unknown(element, get_args(annotation)[0], f"{where}[{position}]")
+            yield from _unknown_keys(element, get_args(annotation)[0], f"{where}[{position}]")
     elif (
         isinstance(annotation, type)
         and issubclass(annotation, BaseModel)
         and isinstance(value, Mapping)
     ):
         for key, inner in value.items():
+            name = f"{where}.{key}" if where else str(key)
             field = annotation.model_fields.get(key)
             if field is None:
-                name = f"{where}.{key}" if where else key
                 known = list(annotation.model_fields)
-                raise ConfigError(f"{name} is not a known key{nearest(str(key), known)}")
-            _refuse_unknown(inner, field.annotation, f"{where}.{key}" if where else key)
+                yield f"{name} is not a known key{nearest(str(key), known)}"
+            else:
+                yield from _unknown_keys(inner, field.annotation, name)

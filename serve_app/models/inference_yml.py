@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,12 @@ class Normalise:
 
     def apply(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, H, W, 3) uint8 RGB to (N, 3, H, W) float32."""
-        factor = np.float32(self.scale) / np.array(self.std, dtype=np.float32)
-        offset = np.array(self.mean, dtype=np.float32) / np.array(self.std, dtype=np.float32)
-        return np.ascontiguousarray((images * factor - offset).transpose(0, 3, 1, 2))
+        std = np.array(self.std, dtype=np.float32)
+        tensor = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
+        if self != IDENTITY:
+            tensor *= (np.float32(self.scale) / std)[:, None, None]
+            tensor -= (np.array(self.mean, dtype=np.float32) / std)[:, None, None]
+        return tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,65 +72,148 @@ class ExtractorForm:
 
 
 def read_detector_form(directory: Path) -> DetectorForm:
-    """Raises ModelError where the file is missing or asks for what is not known here."""
+    """Raises ModelError where the file is missing or asks for what is not known here.
+
+    Read: ``arch``, ``Preprocess`` and ``Global.model_name``. Ignored, because suppression is inside
+    the network and the threshold is the pipeline's: ``NMS``, ``fpn_stride``, ``draw_threshold``,
+    ``label_list``; and what concerns other runtimes: ``mode``, ``metric``, ``use_dynamic_shape``,
+    ``min_subgraph_size``, ``Hpi``.
+    """
     content = _load(directory)
-    normalise, target_size, interpolation = IDENTITY, None, 1
-    for step in content.get("Preprocess", []):
-        kind = step.get("type")
-        if kind == "Resize":
-            if step.get("keep_ratio"):
-                raise ModelError(f"{directory.name}: Resize with keep_ratio is not supported")
-            height, width = step["target_size"]
-            target_size, interpolation = (int(height), int(width)), int(step.get("interp", 1))
-        elif kind == "NormalizeImage":
-            scale = 1 / 255 if step.get("is_scale", True) else 1.0
-            normalise = Normalise(scale, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-            if step.get("norm_type", "mean_std") != "none":
-                normalise = Normalise(scale, _channels(step["mean"]), _channels(step["std"]))
-        elif kind != "Permute":
-            raise ModelError(f"{directory.name}: preprocessing step {kind} is not supported")
-    return DetectorForm(_model_name(content, directory), normalise, target_size, interpolation)
+    if "Preprocess" not in content:
+        raise ModelError(f"{directory.name}/inference.yml has no Preprocess: it is no detector's")
+    if (arch := content.get("arch")) not in (None, *ARCHS):
+        raise ModelError(
+            f"{directory.name}: arch {arch} is not supported; known are {', '.join(ARCHS)}"
+        )
+    normalise, target_size, interpolation = IDENTITY, None, cv2.INTER_LINEAR
+    for step in content["Preprocess"] or []:
+        with _step(directory, step):
+            kind = step["type"]
+            if kind == "Resize":
+                target_size, interpolation = _resize(step)
+            elif kind == "NormalizeImage":
+                normalise = _detector_normalise(step)
+            elif kind == "PadStride":
+                _check_stride(target_size, int(step.get("stride", 32)))
+            elif kind != "Permute":  # channels first: Normalise.apply does it
+                raise _RefusedError(f"preprocessing step {kind} is not supported")
+    name = declared_name(directory) or directory.name
+    return DetectorForm(name, normalise, target_size, interpolation)
 
 
 def read_extractor_form(directory: Path) -> ExtractorForm:
-    """Raises ModelError where the file is missing or asks for what is not known here."""
-    content = _load(directory)
-    normalise = IDENTITY
-    for step in content.get("PreProcess", {}).get("transform_ops", []):
-        ((kind, options),) = step.items()
-        if kind == "ResizeImage":
-            if list(options["size"]) != [CROP_SIZE, CROP_SIZE]:
-                raise ModelError(
-                    f"{directory.name}: takes crops of {options['size']}, this pipeline makes "
-                    f"{CROP_SIZE} x {CROP_SIZE}"
-                )
-        elif kind == "NormalizeImage":
-            normalise = Normalise(
-                float(options["scale"]), _channels(options["mean"]), _channels(options["std"])
-            )
-        elif kind != "ToCHWImage":
-            raise ModelError(f"{directory.name}: preprocessing step {kind} is not supported")
-    return ExtractorForm(_model_name(content, directory), normalise)
+    """Raises ModelError where the file is missing or asks for what is not known here.
 
+    Read: ``PreProcess.transform_ops`` and ``Global.model_name``. Embeddings are normalised whatever
+    ``PostProcess`` says of it. Crops are 112 x 112 already, bilinear, whatever ``interpolation``,
+    ``backend`` and ``return_numpy`` say: PaddleX ignores them as well.
+    """
+    content = _load(directory)
+    if "PreProcess" not in content:
+        raise ModelError(f"{directory.name}/inference.yml has no PreProcess: it is no extractor's")
+    other = set(content.get("PostProcess") or {}) - {"NormalizeFeatures"}
+    if other:
+        raise ModelError(f"{directory.name}: PostProcess {other.pop()} is not an extractor's")
+    normalise = IDENTITY
+    for step in (content["PreProcess"] or {}).get("transform_ops") or []:
+        with _step(directory, step):
+            ((kind, options),) = step.items()
+            if kind == "ResizeImage":
+                if list(options["size"]) != [CROP_SIZE, CROP_SIZE]:
+                    raise _RefusedError(
+                        f"takes crops of {options['size']}, this pipeline makes "
+                        f"{CROP_SIZE} x {CROP_SIZE}"
+                    )
+            elif kind == "NormalizeImage":
+                if options.get("channel_num", 3) != 3:
+                    raise _RefusedError("channel_num must be 3")
+                normalise = _normalise(float(options["scale"]), options)
+            elif kind != "ToCHWImage":
+                raise _RefusedError(f"preprocessing step {kind} is not supported")
+    return ExtractorForm(declared_name(directory) or directory.name, normalise)
+
+
+def declared_name(directory: Path) -> str | None:
+    """``Global.model_name``. Raises ModelError where the file is missing or is not YAML."""
+    section = _load(directory).get("Global")
+    name = section.get("model_name") if isinstance(section, dict) else None
+    return None if name is None else str(name)
+
+
+ARCHS = ("Face", "YOLO", "GFL")
+INTERPOLATIONS = range(cv2.INTER_LANCZOS4 + 1)
+"""``interp`` is OpenCV's number: nearest, linear, cubic, area, Lanczos."""
 
 IDENTITY = Normalise(1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+class _RefusedError(Exception):
+    """A step can be read and asks for what is not done here."""
+
+
+@contextmanager
+def _step(directory: Path, step: Any) -> Iterator[None]:
+    try:
+        yield
+    except _RefusedError as refused:
+        raise ModelError(f"{directory.name}: {refused}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise ModelError(
+            f"{directory.name}/inference.yml: this step can't be read: {step}"
+        ) from None
+
+
+def _resize(step: dict[str, Any]) -> tuple[tuple[int, int], int]:
+    if step.get("keep_ratio"):
+        raise _RefusedError("Resize with keep_ratio is not supported")
+    height, width = (int(side) for side in step["target_size"])
+    if min(height, width) < 1:
+        raise ValueError
+    interpolation = int(step.get("interp", cv2.INTER_LINEAR))
+    if interpolation not in INTERPOLATIONS:
+        raise _RefusedError(f"interp {interpolation} is not supported; 0 to 4 are")
+    return (height, width), interpolation
+
+
+def _detector_normalise(step: dict[str, Any]) -> Normalise:
+    scale = 1 / 255 if step.get("is_scale", True) else 1.0
+    norm_type = step.get("norm_type") or "mean_std"
+    if norm_type == "none":  # as PaddleDetection trains; PaddleX would subtract the mean
+        return Normalise(scale, IDENTITY.mean, IDENTITY.std)
+    if norm_type != "mean_std":
+        raise _RefusedError(f"norm_type {norm_type} is not supported; mean_std and none are")
+    return _normalise(scale, step)
+
+
+def _normalise(scale: float, options: dict[str, Any]) -> Normalise:
+    std = _channels(options["std"])
+    if 0 in std:
+        raise ValueError
+    return Normalise(scale, _channels(options["mean"]), std)
+
+
+def _check_stride(target_size: tuple[int, int] | None, stride: int) -> None:
+    """PadStride pads what is no multiple of ``stride``: there must be nothing to pad."""
+    if target_size is None or any(side % stride for side in target_size):
+        raise _RefusedError(f"PadStride is supported after a Resize to multiples of {stride} only")
 
 
 def _load(directory: Path) -> dict[str, Any]:
     file = directory / "inference.yml"
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"model directory {directory.name} has no inference.yml") from None
-    except yaml.YAMLError:
+    except OSError as error:
+        raise ModelError(
+            f"{directory.name}/inference.yml can't be read: {error.strerror}"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise ModelError(f"{directory.name}/inference.yml is not valid YAML") from None
     if not isinstance(content, dict):
         raise ModelError(f"{directory.name}/inference.yml is empty")
     return content
-
-
-def _model_name(content: dict[str, Any], directory: Path) -> str:
-    return str(content.get("Global", {}).get("model_name") or directory.name)
 
 
 def _channels(values: list[float]) -> Channels:

@@ -13,7 +13,9 @@ from serve_app.models.runtime import Tensors
 class Network:
     """``path``: an ONNX file, or a directory in Paddle's form. ``digest``: SHA-256 of the weights,
     hex. ``preferred``: runtimes that run it as it is, fastest first, as measured with one thread
-    (docs/benchmarks.md). ``example``: inputs of a typical run, for measuring."""
+    (docs/benchmarks.md). ``example``: inputs of a typical run by name, to measure and compare
+    runtimes with; it may hold more than the network takes. A detector's shows faces
+    (``selection.picture``)."""
 
     name: str
     path: Path

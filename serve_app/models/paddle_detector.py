@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serve_app.errors import ModelError
 from serve_app.models.inference_yml import DetectorForm
-from serve_app.models.runtime import Session
+from serve_app.models.runtime import Session, Tensors
 from serve_app.types import Detection, Image
 
 
 class PaddleDetector:
-    """BlazeFace's form, and by its ``inference.yml`` the other official ones.
+    """The four official forms: what they take, ``form`` says; all answer alike.
 
     Boxes only, no landmarks: crops are not aligned.
     """
@@ -23,11 +24,20 @@ class PaddleDetector:
         self._form = form
 
     def detect(self, image: Image, threshold: float) -> list[Detection]:
-        """Faces with a score above ``threshold`` in the network's order, boxes inside the image."""
+        """Faces with a score above ``threshold`` in the network's order, boxes inside the image.
+
+        Raises ModelError where the network takes or gives something else.
+        """
         height, width = image.shape[:2]
         tensors = self._form.prepare(image)
+        unknown = set(self._session.input_names) - tensors.keys()
+        if unknown:
+            raise ModelError(
+                f"{self._form.name}: the network takes {unknown.pop()}; a detector takes "
+                f"{', '.join(sorted(tensors))}"
+            )
         outputs = self._session.run({name: tensors[name] for name in self._session.input_names})
-        return decode(next(iter(outputs.values())), threshold, height, width)
+        return decode(_first_image(outputs, self._form.name), threshold, height, width)
 
 
 def decode(rows: NDArray[Any], threshold: float, height: int, width: int) -> list[Detection]:
@@ -45,3 +55,17 @@ def decode(rows: NDArray[Any], threshold: float, height: int, width: int) -> lis
         if int(x2) > int(x1) and int(y2) > int(y1):
             detections.append(Detection((x1, y1, x2, y2), float(score)))
     return detections
+
+
+def _first_image(outputs: Tensors, name: str) -> NDArray[Any]:
+    """Rows (N, 6) of the first image. The boxes of a batch lie one after the other, ``box_num`` (B)
+    says how many are whose; without a face, some exports give one row of -1 and count none.
+
+    Told apart by shape: exports name their outputs as they like.
+    """
+    boxes = [array for array in outputs.values() if array.ndim == 2 and array.shape[1] == 6]
+    counts = [array for array in outputs.values() if array.ndim == 1 and array.dtype.kind == "i"]
+    if len(boxes) != 1:
+        shapes = ", ".join(str(array.shape) for array in outputs.values())
+        raise ModelError(f"{name}: outputs have shapes {shapes}; boxes (N, 6) are expected")
+    return boxes[0][: int(counts[0][0])] if counts else boxes[0]

@@ -43,14 +43,15 @@ def create_pipeline(
     """Load a face recognition pipeline into this process, without Ray.
 
     ``pipeline``: ``face_recognition`` (the embedded YuNet and SFace) or a pipeline file;
-    ``config``: such a file's content instead. ``device``: cpu, gpu:0, npu:0, xpu:0, mlu:0; left out, a GPU if
-    one is there, else the CPU. ``use_hpip``: run each network in the runtime that is fastest here,
-    measured at first use and remembered; ``hpi_params`` (``hpi_config`` in newer releases):
-    ``{"backend": "openvino"}`` names one instead. ``index``: the gallery that ``predict`` searches
-    if it is given none. ``workers``: threads, each with networks of its own; left out, one a core.
-    ``cache_dir``: for downloaded and converted networks; left out, FACE_SERVE_CACHE or the user's.
-    ``fetch_allow``: private hosts or networks whose URLs may be read too. ``record_timings``: keep
-    some of the networks' inputs, to tell later what they take alone (``timings``).
+    ``config``: such a file's content instead. ``device``: cpu, gpu:0, npu:0, xpu:0, mlu:0; left
+    out, a GPU if one is there, else the CPU. ``use_hpip``: run each network in the runtime that is
+    fastest here, measured at first use and remembered; ``hpi_params`` (``hpi_config`` in newer
+    releases): ``{"backend": "openvino"}`` names one instead. ``index``: the gallery that
+    ``predict`` searches if it is given none. ``workers``: threads, each with networks of its own;
+    left out, one a core. ``cache_dir``: for downloaded and converted networks; left out,
+    FACE_SERVE_CACHE or the user's. ``fetch_allow``: private hosts or networks whose URLs may be
+    read too. ``record_timings``: keep some of the networks' inputs, to tell later what they take
+    alone (``timings``).
 
     What is left out is as the pipeline file says. Raises ConfigError, ModelError,
     InvalidRequestError for an ``index`` that can't be read.

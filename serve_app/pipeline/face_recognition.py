@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from serve_app.config import PipelineConfig
-from serve_app.errors import InvalidRequestError
+from serve_app.errors import FaceServeError, InvalidRequestError
 from serve_app.index.gallery import check_index_type
 from serve_app.index.index_data import IndexData
 from serve_app.pipeline.annotation import read_gallery, read_remove_ids
@@ -129,14 +129,13 @@ class FaceRecognitionPipeline:
         )
         recogniser = Recogniser(self._pool, gallery, asked, self.timings)
         live = isinstance(input, Iterator)
-        return self.timings.clocked(
-            stream(
-                self._reader.expand(input),
-                recogniser.recognise,
-                workers=1 if live else self._workers,
-                chunk=1 if live else config.extractor.batch_size,
-            )
+        answers = stream(
+            self._reader.expand(input),
+            recogniser.recognise,
+            workers=1 if live else self._workers,
+            chunk=1 if live else config.extractor.batch_size,
         )
+        return self.timings.clocked(_raised(answers))
 
     def _embedded(self, gallery_imgs: Any, gallery_label: Any) -> tuple[list[str], Embeddings]:
         return embed_gallery(
@@ -150,6 +149,14 @@ class FaceRecognitionPipeline:
         return (
             index if isinstance(index, IndexData) else IndexData.load(index, threads=self._workers)
         )
+
+
+def _raised(answers: Iterator[FaceResult | FaceServeError]) -> Iterator[FaceResult]:
+    """Results until the first error, which is raised."""
+    for answer in answers:
+        if isinstance(answer, FaceServeError):
+            raise answer
+        yield answer
 
 
 def _metric(metric_type: str) -> Metric:

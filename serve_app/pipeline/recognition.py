@@ -46,9 +46,10 @@ class Recogniser:
         self._asked = asked
         self._names = SavedNames()
 
-    def recognise(self, part: Sequence[Input]) -> list[FaceResult]:
+    def recognise(self, part: Sequence[Input]) -> list[FaceResult | FaceServeError]:
         """A result for each input. One that can't be read is left out with a warning if that was
-        asked for; else its error is raised and names it."""
+        asked for; else its error, which names it, stands in its place and is the last."""
+        failure: FaceServeError | None = None
         read: list[Input] = []
         found: list[list[Face]] = []
         with self._pool.borrow() as stages:
@@ -58,14 +59,15 @@ class Recogniser:
                     read.append(one)
                 except FaceServeError as error:
                     if not self._asked.skip_bad:
-                        raise type(error)(f"{one.where}: {error}") from None
+                        failure = type(error)(f"{one.where}: {error}")
+                        break
                     logger.warning("left out: %s: %s", one.where, error)
             with self._timings.stage("embed"):
                 embedded = stages.embed([face.crop for faces in found for face in faces])
         with self._timings.stage("search"):
             accepted = iter(self._candidates(embedded))
         self._timings.count(len(read), len(embedded))
-        return [
+        results: list[FaceResult | FaceServeError] = [
             FaceResult(
                 one.path,
                 one.name,
@@ -75,6 +77,7 @@ class Recogniser:
             )
             for one, faces in zip(read, found, strict=True)
         ]
+        return results if failure is None else [*results, failure]
 
     def _faces(self, one: Input, stages: FacePipeline) -> list[Face]:
         with self._timings.stage("read and decode"):

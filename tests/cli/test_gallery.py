@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def test_show(staff: Commands) -> None:
     assert (facts["templates"], facts["model"], facts["snapshot"]) == ("3", MODEL, "no")
     with pytest.raises(GalleryNotFoundError):
         staff.run("gallery", "show", "nobody")
+
+
+def test_json(staff: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.cli.gallery.KEYS_A_PAGE", 1)
+    listed = json.loads(staff.run("gallery", "list", "--json"))
+    assert [(one["key"], one["templates"]) for one in listed] == [("guests", 1), ("staff", 3)]
+    shown = json.loads(staff.run("gallery", "show", "staff", "--json"))
+    assert shown == listed[1]
+    assert (shown["model"], shown["snapshot"], shown["next_id"]) == (MODEL, False, 3)
 
 
 def test_export_and_import(staff: Commands, tmp_path: Path) -> None:

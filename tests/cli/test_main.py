@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from serve_app.cli.demo import read_photos, table
-from serve_app.errors import InvalidRequestError
+from serve_app.cli.demo import read_photos
+from serve_app.cli.main import EXIT_CODES, INTERNAL, app, main
+from serve_app.errors import FaceServeError, InvalidRequestError
 
-PROGRAM = str(Path(sys.executable).parent / "face-serve")
+from .processes import run
 
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=60
-    )
+HEAVY = {
+    "cv2", "faiss", "httpx", "numpy", "onnx", "onnxruntime", "openvino", "paddle", "pydantic",
+    "ray", "sqlalchemy", "tqdm", "yaml",
+}  # fmt: skip
+"""What a command imports when it is chosen, and the help never."""
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_mistakes(arguments: list[str], message: str, tmp_path: Path) -> None:
     [
         ("serve --config mine.yaml", "mine.yaml", "aplications: []", "did you mean applications?"),
         ("serve --config mine.yaml", "mine.yaml", "applications: [3]", "applications.0"),
-        ("evaluate . --pipeline mine.yml", "mine.yml", "rec_topk: 0", "top_k"),
+        ("evaluate . --pipeline mine.yml", "mine.yml", "rec_topk: 0", "mine.yml: rec_topk: "),
         ("evaluate .", "pairs.txt", "one.jpg two.jpg\n", "pairs.txt, line 1: 3 fields"),
         ("evaluate .", "pairs.txt", "one.jpg two.jpg 1\n", "one.jpg is listed but is not in"),
     ],
@@ -68,8 +72,81 @@ def test_mistakes_in_files(
 def test_help_names_every_command(tmp_path: Path) -> None:
     result = run("--help", cwd=tmp_path)
     assert result.returncode == 0
-    for command in ("serve", "demo", "evaluate", "gallery", "db", "backup", "restore"):
-        assert command in result.stdout
+    named = {line.split()[0] for line in result.stdout.splitlines() if line.startswith("  ")}
+    assert named >= {
+        "predict", "verify", "evaluate", "index", "models", "config", "serve", "demo", "gallery",
+        "backup", "restore", "db",
+    }  # fmt: skip
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+    assert EXIT_CODES.splitlines()[-1].strip() in result.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict"], ["verify"], ["evaluate"], ["config", "check"], ["index", "build"],
+        ["index", "append"], ["index", "remove"], ["index", "inspect"],
+    ],
+)  # fmt: skip
+def test_help_has_an_example(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert f"face-serve {' '.join(command)}" in result.output.partition("Example")[2]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import serve_app.cli.main, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert HEAVY & set(done.stdout.split()) == set()
+
+
+def test_version(tmp_path: Path) -> None:
+    result = run("--version", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"face-serve {version('face-serve')}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (FaceServeError("a\x1b[2J is wrong"), 2, "a\\x1b[2J is wrong"),
+        (PermissionError(13, "Permission denied", "out/a.jpg"), 2, "out/a.jpg: Permission denied"),
+        (OSError(12, "Cannot allocate memory"), INTERNAL, "internal error (OSError): FACE_SERVE_"),
+        (KeyError("secret"), INTERNAL, "internal error (KeyError): FACE_SERVE_TRACEBACK=1 shows"),
+        (KeyboardInterrupt(), 130, ""),
+        (typer.Exit(1), 1, ""),
+    ],
+)
+def test_ends(
+    error: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.delenv("FACE_SERVE_TRACEBACK", raising=False)
+    monkeypatch.setattr("sys.argv", ["face-serve", "gallery", "list"])
+    monkeypatch.setattr("serve_app.cli.gallery.open_store", fail)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr().err
+    assert ended.value.code == code
+    assert printed.startswith(f"face-serve: {said}" if said else "")
+    assert "secret" not in printed
+    assert "Traceback" not in printed
+
+
+def test_a_traceback_is_shown_to_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setenv("FACE_SERVE_TRACEBACK", "1")
+    monkeypatch.setattr("sys.argv", ["face-serve", "gallery", "list"])
+    monkeypatch.setattr("serve_app.cli.gallery.open_store", fail)
+    with pytest.raises(KeyError):
+        main()
 
 
 def test_photos_are_read_by_person(tmp_path: Path) -> None:
@@ -88,7 +165,3 @@ def test_nobody_to_enrol(tmp_path: Path) -> None:
     (tmp_path / "lonely.jpg").write_bytes(b"")
     with pytest.raises(InvalidRequestError, match="a folder for each person"):
         read_photos(tmp_path)
-
-
-def test_table_is_aligned() -> None:
-    assert table([("who", "score"), ("Ann", "0.9")]) == "who  score\n---  -----\nAnn  0.9"

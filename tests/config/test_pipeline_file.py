@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from serve_app.config import PipelineConfig, load_pipeline, parse_pipeline
+from serve_app.config.pipeline_file import pipeline_mistakes
 from serve_app.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -131,9 +132,9 @@ def test_a_tutorial_model_is_a_directory_where_there_is_one(tmp_path: Path) -> N
             "SubModules: {Recognition: {mirorr: true}}",
             "SubModules.Recognition.mirorr is not a known key; did you mean mirror?",
         ),
-        ("enrol: {detct: false}", "pipeline.enrol.detct is not a known key; did you mean detect?"),
-        ("compat: {treshold: top1}", "pipeline.compat.treshold is not a known key; did you mean t"),
-        ("detect_size: {largst: 9}", "pipeline.detect_size.largst is not a known key; did you mea"),
+        ("enrol: {detct: false}", "enrol.detct is not a known key; did you mean detect?"),
+        ("compat: {treshold: top1}", "compat.treshold is not a known key; did you mean t"),
+        ("detect_size: {largst: 9}", "detect_size.largst is not a known key; did you mea"),
     ],
 )
 def test_a_misspelt_key_is_refused_with_the_nearest(text: str, message: str) -> None:
@@ -152,19 +153,50 @@ def test_a_misspelt_key_is_refused_with_the_nearest(text: str, message: str) -> 
         ("SubModules: {Detection: YuNet}", "SubModules.Detection must be a mapping"),
         ("Pipeline: {rec_model: 3}", "Pipeline.rec_model must be the name"),
         ("Pipeline: {det_model: [YuNet]}", "Pipeline.det_model must be the name"),
-        ("rec_topk: many", "top_k"),
-        ("rec_topk: 0", "top_k"),
+        ("rec_topk: many", "^rec_topk: Input should be a valid integer"),
+        ("rec_topk: 0", "^rec_topk: "),
+        ("Pipeline: {return_k: 0}", r"^Pipeline\.return_k: "),
+        ("Pipeline: {score_thres: x}", r"^Pipeline\.score_thres: "),
+        ("Pipeline: {rec_batch_size: 0}", r"^Pipeline\.rec_batch_size: "),
+        ("Pipeline: {runtime: openvinno}", r"^Pipeline\.runtime: "),
+        ("Pipeline: {mirror: perhaps}", r"^Pipeline\.mirror: "),
+        ("Pipeline: {enrol: {faces: all}}", r"^Pipeline\.enrol\.faces: "),
         ("det_threshold: .nan", "det_threshold"),
         ("device: 'tpu:0'", "device"),
-        ("SubModules: {Detection: {batch_size: 0}}", "detector.batch_size"),
+        ("SubModules: {Detection: {batch_size: 0}}", r"^SubModules\.Detection\.batch_size: "),
         ("use_hpip: maybe", "use_hpip must be true or false"),
         ("SubModules: {Detection: {hpi_config: {back: x}}}", "hpi_config.back .* mean backend"),
-        ("hpi_config: {backend: openvinno}", "detector.runtime"),
+        ("hpi_config: {backend: openvinno}", r"^hpi_config\.backend: "),
+        (
+            "SubModules: {Recognition: {hpi_config: {backend: x}}}",
+            r"^SubModules\.Recognition\.hpi_config\.backend: ",
+        ),
+        ("SubModules: {Detection: {mirror: true}}", r"^SubModules\.Detection: .*mirror is an opt"),
     ],
 )
 def test_values_that_can_not_work_are_refused_by_name(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse(text)
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    text = """
+det_treshold: 1
+rec_topk: 0
+use_hpip: maybe
+SubModules:
+  Detection: {model_nam: x, batch_size: 0}
+  Recogniton: {}
+"""
+    found = pipeline_mistakes(yaml.safe_load(text), base=BASE)
+    assert [message.split(maxsplit=1)[0].rstrip(":") for message in found] == [
+        "det_treshold", "use_hpip", "SubModules.Recogniton", "SubModules.Detection.model_nam",
+        "SubModules.Detection.batch_size", "rec_topk",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError) as refusal:
+        parse(text)
+    assert str(refusal.value) == "; ".join(found)
+    assert pipeline_mistakes({"rec_topk": 1}, base=BASE) == []
 
 
 @pytest.mark.parametrize(
@@ -196,10 +228,12 @@ def test_loading_by_name_or_path(tmp_path: Path) -> None:
 
 def test_what_can_not_be_loaded_is_named_without_its_folder(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
+    (tmp_path / "wrong.yaml").write_text("rec_topk: 0", encoding="utf-8")
     for name, message in (
         ("face_recogniton", "neither face_recognition nor a .yaml file"),
         (str(tmp_path / "none.yaml"), r"none\.yaml can't be read"),
         (str(tmp_path / "broken.yaml"), r"broken\.yaml is not valid YAML"),
+        (str(tmp_path / "wrong.yaml"), r"^wrong\.yaml: rec_topk: "),
     ):
         with pytest.raises(ConfigError, match=message) as refusal:
             load_pipeline(name)

@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 from pydantic import Field, ValidationError
 
-from serve_app.config.strict import StrictModel, nearest, refuse_unknown, validate
+from serve_app.config.strict import (
+    StrictModel,
+    known_keys,
+    mistakes,
+    nearest,
+    refuse_unknown,
+    validate,
+)
 from serve_app.errors import ConfigError
 
 
@@ -54,6 +61,14 @@ def test_every_bad_key_is_named_at_once() -> None:
     assert "\n" not in message
 
 
+def test_mistakes_are_named_as_their_file_writes_them() -> None:
+    written = {"engine": "motor", "engine.fuel": "petrol"}
+    values = {"engine": {"cylinders": 0, "fuel": 3}, "color": 1}
+    found = mistakes(Car, values, "", written)
+    assert [message.split(" ")[0] for message in found] == ["motor.cylinders:", "petrol:", "color"]
+    assert mistakes(Car, {"colour": "blue"}, "") == []
+
+
 def test_a_bad_key_below_an_optional_section_is_named_too() -> None:
     assert "fule is not a known key" in refusal({"trailer": {"fule": 1}})
 
@@ -65,6 +80,13 @@ def test_unknown_keys_of_plain_mappings_are_refused() -> None:
         refuse_unknown({"alphx": 1}, {"alpha", "beta"}, "top")
     with pytest.raises(ConfigError, match=r"^alphx is not"):
         refuse_unknown({"alphx": 1}, {"alpha"}, "")
+
+
+def test_known_keys_go_on_without_what_is_wrong() -> None:
+    found: list[str] = []
+    assert known_keys({"a": 1, "c": 2, "d": 3}, {"a", "b"}, "top", found) == {"a": 1}
+    assert known_keys(3, {"a"}, "", found) == {}
+    assert [message.split(" ")[0] for message in found] == ["top.c", "top.d", "file"]
 
 
 @pytest.mark.parametrize("content", [[], "text", 3, [{"a": 1}]])

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir
-from serve_app.models.yunet import STRIDES, DetectSize, YuNetDetector, decode, prepare
+from serve_app.models.dense import DetectSize
+from serve_app.models.yunet import STRIDES, YuNetDetector, decode, prepare
 from serve_app.models.zoo.opening import open_detector
 from serve_app.types import Image
 from tests.models.stand_ins import FunctionSession
@@ -43,22 +44,6 @@ def with_face(score: float = 0.81, cell: int = 9) -> dict[str, NDArray[np.float3
     return said
 
 
-@pytest.mark.parametrize(
-    ("shape", "scale"),
-    [
-        ((250, 250), 320 / 250),
-        ((320, 100), 1),
-        ((500, 600), 1),
-        ((2000, 1000), 0.32),
-        ((1, 1), 320),
-    ],
-)
-def test_small_images_are_enlarged_and_large_ones_shrunk(
-    shape: tuple[int, int], scale: float
-) -> None:
-    assert DetectSize(320, 640).scale(*shape) == pytest.approx(scale)
-
-
 def test_input_is_bgr_and_padded_to_multiples_of_32() -> None:
     image = np.zeros((40, 70, 3), dtype=np.uint8)
     image[:, :] = (10, 20, 30)
@@ -71,17 +56,17 @@ def test_input_is_bgr_and_padded_to_multiples_of_32() -> None:
 
 
 def test_decoding_one_known_face() -> None:
-    boxes, scores, landmarks = decode(with_face(), SIDE, 0.5)
-    assert scores.tolist() == pytest.approx([0.81])
-    assert boxes[0].tolist() == pytest.approx([12 - 16, 10 - 8, 12 + 16, 10 + 8])
+    found = decode(with_face(), SIDE, 0.5)
+    assert found.scores.tolist() == pytest.approx([0.81])
+    assert found.boxes[0].tolist() == pytest.approx([12 - 16, 10 - 8, 12 + 16, 10 + 8])
     expected = (np.arange(10).reshape(5, 2) / 10 + 1) * 8
-    np.testing.assert_allclose(landmarks[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(found.landmarks[0], expected, rtol=1e-5)
 
 
 def test_the_score_must_be_above_the_threshold() -> None:
     said = with_face(score=0.5)
-    assert len(decode(said, SIDE, 0.49)[1]) == 1
-    assert len(decode(said, SIDE, 0.5)[1]) == 0
+    assert len(decode(said, SIDE, 0.49).scores) == 1
+    assert len(decode(said, SIDE, 0.5).scores) == 0
 
 
 def test_of_overlapping_boxes_the_best_stays() -> None:

@@ -12,6 +12,7 @@ import pytest
 from serve_app.config import PipelineConfig
 from serve_app.errors import (
     GalleryMismatchError,
+    InvalidImageError,
     InvalidRequestError,
     RejectedPairsError,
 )
@@ -186,3 +187,14 @@ def test_timings_are_kept(pipeline: FaceRecognitionPipeline, index: IndexData) -
     assert (report.images, report.faces) == (10, 20)
     assert set(report.stages) == {"read and decode", "detect and crop", "embed", "search"}
     assert report.wall_s > 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_came_before_a_bad_picture_is_answered(workers: int, tmp_path: Path) -> None:
+    pipeline = open_pipeline(workers)
+    index = pipeline.build_index([bgr(tiles(RED))], ["red"])
+    (tmp_path / "torn.png").write_bytes(png(tiles(RED))[:50])
+    answers = pipeline.predict([*[bgr(tiles(RED))] * 11, str(tmp_path / "torn.png")], index)
+    assert [next(answers)["boxes"][0]["labels"] for _ in range(11)] == [["red"]] * 11
+    with pytest.raises(InvalidImageError, match=r"torn\.png: image is truncated"):
+        next(answers)

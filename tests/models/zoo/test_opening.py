@@ -1,23 +1,29 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir
-from serve_app.errors import ConfigError, ModelError
-from serve_app.models.zoo.opening import open_detector, open_extractor
+from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir, load_pipeline
+from serve_app.errors import ModelError
+from serve_app.models.zoo.opening import fetch_missing, networks, open_detector, open_extractor
+from serve_app.models.zoo.origin import VARIABLE
+from serve_app.models.zoo.table import find
 from tests.conformance.replay import DATA
+from tests.models.official_forms import COLOURS
+from tests.models.zoo.archive_server import ArchiveServer, Reply
+from tests.models.zoo.archives import archive_of
 
 MODELS = DATA / "models"
-
-
-@pytest.mark.parametrize("name", ["YuNett", "SFace", "BlazeFace"])
-def test_an_unknown_detector_says_what_there_is(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"set model_dir to a directory.* Built in: YuNet"):
-        open_detector(PipelineConfig(detector=ModelConfig(model_name=name)), tmp_path)
+CONFIGS = Path(__file__).parents[3] / "configs" / "pipeline"
+TUTORIAL = PipelineConfig(
+    detector=ModelConfig(model_name="BlazeFace"),
+    extractor=ModelConfig(model_name="MobileFaceNet"),
+)
 
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
@@ -50,3 +56,82 @@ def test_the_stand_in_detector_finds_red_cells(tmp_path: Path) -> None:
     image[160:320, 320:480] = (240, 10, 20)  # red, in RGB
     (found,) = detector.detect(image, 0.6)
     assert found.box == (330.5, 180.25, 450.5, 305.75)
+
+
+@pytest.fixture
+def mirror(
+    server: ArchiveServer, official_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> ArchiveServer:
+    """Holds the tutorial's two models: the detector is asked for first."""
+    monkeypatch.setenv(VARIABLE, server.url)
+    server.replies = [
+        Reply(archive_of(official_models[name])) for name in ("BlazeFace", "MobileFaceNet")
+    ]
+    return server
+
+
+def test_official_models_are_fetched_at_first_use(mirror: ArchiveServer, tmp_path: Path) -> None:
+    detector = open_detector(TUTORIAL, tmp_path)
+    image = np.full((200, 300, 3), 90, dtype=np.uint8)
+    image[20:120, 40:120] = COLOURS[0]
+    (found,) = detector.detect(image, 0.6)
+    assert found.box == pytest.approx((40, 20, 120, 120), abs=0.01)
+    stage = open_extractor(TUTORIAL, tmp_path)
+    assert stage.dimension == 128
+    assert stage.model_id.startswith("MobileFaceNet@")
+    assert mirror.paths == ["/BlazeFace_infer.tar", "/MobileFaceNet_infer.tar"]
+    open_detector(TUTORIAL, tmp_path)
+    assert len(mirror.paths) == 2
+
+
+def test_networks_without_a_runtime(mirror: ArchiveServer, tmp_path: Path) -> None:
+    detector, extractor = networks(TUTORIAL, tmp_path)
+    assert (detector.name, extractor.name) == ("BlazeFace", "MobileFaceNet")
+    assert detector.path.is_relative_to(tmp_path)
+
+
+def test_what_is_missing_is_fetched_ahead(mirror: ArchiveServer, tmp_path: Path) -> None:
+    fetch_missing(TUTORIAL, tmp_path)
+    assert len(mirror.paths) == 2
+    fetch_missing(TUTORIAL, tmp_path)
+    fetch_missing(PipelineConfig(), tmp_path)
+    local = ModelConfig(model_name="BlazeFace", model_dir=MODELS / "toy_det")
+    fetch_missing(PipelineConfig(detector=local), tmp_path / "elsewhere")
+    assert len(mirror.paths) == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "http://127.0.0.1:1")
+    for attempt in (fetch_missing, open_detector, networks):
+        with pytest.raises(ModelError, match=r"BlazeFace can't be downloaded: .* set model_dir"):
+            attempt(TUTORIAL, tmp_path)
+
+
+def test_nothing_is_fetched_or_loaded_by_an_import() -> None:
+    code = (
+        "import sys, serve_app.models.zoo.opening;"
+        "sys.exit(any(name in sys.modules for name in ('paddle', 'openvino', 'onnxruntime')))"
+    )
+    environ = {"PATH": os.environ["PATH"], VARIABLE: "no origin://at all"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environ)
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
+def test_the_pipeline_files_name_known_models(file: Path) -> None:
+    pipeline = load_pipeline(str(file))
+    assert find(pipeline.detector.model_name, "detector")
+    assert find(pipeline.extractor.model_name, "extractor")
+
+
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("tutorial", ("BlazeFace", "MobileFaceNet")),
+        ("paddlex", ("PP-YOLOE_plus-S_face", "ResNet50_face")),
+        ("accurate", ("CenterFace", "SFace")),
+    ],
+)
+def test_which_models_the_files_name(file: str, names: tuple[str, str]) -> None:
+    pipeline = load_pipeline(str(CONFIGS / f"{file}.yaml"))
+    assert (pipeline.detector.model_name, pipeline.extractor.model_name) == names
