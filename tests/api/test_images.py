@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from serve_app.api.images import FETCHES_IN_FLIGHT, ImageReader, decode_base64, is_url
 from serve_app.errors import FetchError, InvalidImageError, TooLargeError, UnavailableError
+from serve_app.imaging import ImageLimits
 from tests.fakes import FakeFetcher
 
 LIMIT = 1000
 
 
 def reader(fetcher: FakeFetcher | None = None, total: int = 10 * LIMIT) -> ImageReader:
-    return ImageReader(fetcher or FakeFetcher(), LIMIT, total)
+    return ImageReader(fetcher or FakeFetcher(), ImageLimits(LIMIT, 1000), total)
 
 
 @given(st.binary(max_size=LIMIT), st.sampled_from(["", "data:image/png;base64,", "DATA:,"]))
