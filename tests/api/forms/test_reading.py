@@ -313,12 +313,34 @@ ARRAY = st.fixed_dictionaries(
     },
     optional={"order": st.sampled_from(["RGB", "BGR"]) | VALUE},
 )
+
+
+def consistent(height: int, width: int, dtype: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Arrays whose data is as long as it must be, of any bytes: infinities and what is no number
+    among them."""
+    size = height * width * 3 * np.dtype(dtype).itemsize
+    return st.binary(min_size=size, max_size=size).map(
+        lambda data: {"shape": [height, width, 3], "dtype": dtype, "data": data}
+    )
+
+
+SIDE = st.integers(1, 4)
+GOOD = st.sampled_from([PROBE, wire(PROBE), array_of(PROBE, "BGR"), floats_of(PROBE)]) | st.tuples(
+    SIDE, SIDE, st.sampled_from(["uint8", "float32"])
+).flatmap(lambda drawn: consistent(*drawn))
+PAIR = st.fixed_dictionaries({"image": GOOD | ARRAY | VALUE, "label": st.text(max_size=3)})
 OBJECT = st.dictionaries(NAMES, VALUE | ARRAY, max_size=4) | st.fixed_dictionaries(
-    {"image": ARRAY, "images": st.lists(ARRAY | VALUE, max_size=3), "indexKey": st.just("g")}
+    {
+        "image": GOOD | ARRAY,
+        "images": st.lists(GOOD | ARRAY, max_size=3),
+        "imageLabelPairs": st.lists(PAIR, max_size=3),
+        "indexKey": st.just("g"),
+    },
+    optional={"onError": st.just("skip"), "topk": VALUE, "visualize": VALUE},
 )
 PARTS = st.lists(
     st.builds(field, NAMES, st.binary(max_size=20))
-    | st.builds(file, NAMES, st.binary(max_size=20))
+    | st.builds(file, NAMES, st.binary(max_size=20) | st.just(PROBE))
     | st.builds(lambda v: field("request", json.dumps(v, default=str).encode()), OBJECT),
     max_size=6,
 ).map(lambda parts: multipart(*parts))
