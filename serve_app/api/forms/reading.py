@@ -38,9 +38,10 @@ class RequestReader:
     async def read(self, schema: type[Parsed], request: Request) -> Read[Parsed]:
         """Never raises for what a client sent."""
         kind = kind_of(request.headers.get("content-type", ""))
-        place = place_of(schema, self._max_pairs)
-        if place is not None and _is_binary(kind, place):
-            return await _read_binary(schema, request, kind, place)
+        if not json_form.is_json(kind):
+            place = place_of(schema, self._max_pairs)
+            if place is not None and _is_binary(kind, place):
+                return await _read_binary(schema, request, kind, place)
         return _read_json(schema, await request.body(), kind)
 
 
@@ -95,7 +96,5 @@ def _validated(schema: type[Parsed], values: Mapping[str, Any], place: str) -> P
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        # With many bad images in a body the first problems are told and the rest counted.
-        raise (
-            invalid_body(error, b"") if place == "body" else invalid_values(error, place)
-        ) from None
+        told = invalid_body(error, b"") if place == "body" else invalid_values(error, place)
+        raise told from None
