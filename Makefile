@@ -75,6 +75,10 @@ bench-index: $(DEV) ## Measure the index stage beside bare FAISS, a million temp
 bench-recall: $(DEV) ## Measure what index types find, whole, in shards, and with half removed
 	@exec $(BIN)/python -m load_tests.bench_recall $(ARGS)
 
+.PHONY: bench-forms
+bench-forms: $(DEV) ## Measure what a request costs the API in JSON, multipart, msgpack and as a bare image
+	@exec $(BIN)/python -m load_tests.bench_forms $(ARGS)
+
 # Versions that still satisfy pyproject.toml are kept; ARGS=--upgrade takes the newest.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --custom-compile-command 'make lock' $(ARGS) pyproject.toml requirements/build.in
