@@ -65,8 +65,9 @@ def main() -> None:
     rng = np.random.default_rng(options.count)
     people = rng.normal(size=(-(-options.count // TEMPLATES_A_PERSON), extractor.dimension))
     vectors = np.repeat(people, TEMPLATES_A_PERSON, axis=0)[: options.count]
-    vectors = (vectors + SPREAD * rng.normal(size=vectors.shape)).astype(np.float32)
+    vectors = vectors + SPREAD * rng.normal(size=vectors.shape)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    enrolled = vectors.astype(np.float32)
     labels = [f"person {number // TEMPLATES_A_PERSON}" for number in range(options.count)]
 
     store = GalleryStore(database_url(service, {}))
@@ -75,7 +76,7 @@ def main() -> None:
         options.index_type,
         Metric.IP,
         labels,
-        Embeddings(extractor.model_id, vectors),
+        Embeddings(extractor.model_id, enrolled),
         with_labels=False,
     )
     started = time.perf_counter()
@@ -85,7 +86,7 @@ def main() -> None:
     built_s = time.perf_counter() - started
     store.close()
     index = max(options.data_dir.glob("snapshots/**/vector.index"), key=lambda f: f.stat().st_mtime)
-    probes = vectors[:: max(1, options.count // 500)]
+    probes = enrolled[:: max(1, options.count // 500)]
     print(json.dumps({"built_s": built_s, "faiss_ms": bare_faiss_ms(index, probes)}))
 
 

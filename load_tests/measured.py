@@ -99,9 +99,7 @@ def in_turns(
     for number in range(rounds):
         names = list(requests)
         for name in names if number % 2 == 0 else reversed(names):
-            runs[name].append(
-                with_clients(target, requests[name], clients, seconds, idle_cores)
-            )
+            runs[name].append(with_clients(target, requests[name], clients, seconds, idle_cores))
     return runs
 
 

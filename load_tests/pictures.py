@@ -1,7 +1,7 @@
 """The pictures that are sent: what they show is known, so that a wrong answer is seen.
 
-Nothing is read from a network: scikit-image's portrait of Eileen Collins (public domain), and, where
-a photograph of a group is at hand, that.
+Nothing is read from a network: scikit-image's portrait of Eileen Collins (public domain), and a
+photograph of a group where one is at hand.
 """
 
 from __future__ import annotations

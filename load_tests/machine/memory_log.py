@@ -63,4 +63,7 @@ def slope(at_s: Sequence[float], values: Sequence[float]) -> Slope:
         raise ValueError(f"{len(values)} values make no slope")
     found = theilslopes(values, at_s)
     an_hour = 3600 / float(np.mean(values))
-    return Slope(found.slope * an_hour, found.low_slope * an_hour, found.high_slope * an_hour)
+    share, low, high = (
+        float(value) * an_hour for value in (found.slope, found.low_slope, found.high_slope)
+    )
+    return Slope(share, low, high)

@@ -1,11 +1,11 @@
-"""What drawing the answer into the picture costs: the same requests with ``visualize`` on and off."""
+"""What drawing into the picture costs: the same requests with ``visualize`` on and off."""
 
 from __future__ import annotations
 
 import statistics
 
 from load_tests.findings import Finding, Section
-from load_tests.measured import infer, in_turns
+from load_tests.measured import in_turns, infer
 from load_tests.pictures import LABEL, Picture
 from load_tests.target import Target
 

@@ -1,4 +1,4 @@
-"""Throughput with a stand-in of fixed latency in the place of a GPU: how full the graph keeps it."""
+"""How full the graph keeps accelerators: a stand-in of fixed latency in their place."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def measure(
                     BUSY_BAR),
             Finding("3", "the same, with the client", runs[most].machine_cores / cores, None),
         ],
-        ["Decoding, preprocessing, payloads and placement are real; each replica has a logical GPU.",
+        ["Decoding, preprocessing, payloads and placement are real; a replica has a logical GPU.",
          *[f"{count} replicas: not all answers were good: {run.summary.statuses}."
            for count, run in runs.items() if run.summary.failed]],
-        {count: run.figures() for count, run in runs.items()},
+        {str(count): run.figures() for count, run in runs.items()},
     )  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from load_tests.findings import Finding, Section
 from load_tests.galleries import fill
-from load_tests.measured import Measured, infer, in_turns
+from load_tests.measured import Measured, in_turns, infer
 from load_tests.pictures import Picture
 from load_tests.target import Target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from load_tests.findings import Finding, Section
+from load_tests.findings import Cell, Finding, Section
 from load_tests.machine.processes import memory
 from load_tests.target import Target
 
@@ -18,13 +18,15 @@ def measure(target: Target, seconds: float) -> tuple[float, Section]:
         time.sleep(seconds)
     usage, held = meter.usage, memory(target.processes())
     names = sorted(held.by_role, key=lambda name: -held.by_role[name])
-    rows: list[list[str | float | int | None]] = [
+    rows: list[list[Cell]] = [
         ["all", usage.cores, held.pss, held.uss, held.rss],
-        *([name, usage.cpu_s.get(name, 0.0) / usage.wall_s, held.by_role[name]] for name in names),
+    ]
+    rows += [
+        [name, usage.cpu_s.get(name, 0.0) / usage.wall_s, held.by_role[name]] for name in names
     ]
     notes = [
-        "Memory is PSS: pages that processes share count once. A sum of RSS counts them as often as "
-        "there are processes."
+        "Memory is PSS: pages that processes share count once. A sum of RSS counts them as often "
+        "as there are processes."
     ]
     if target.seconds_to_ready is not None:
         notes.append(f"Ready {target.seconds_to_ready:.0f} s after the command.")

@@ -60,9 +60,7 @@ def measure(
     overload_ends_s = 3 + steady_s + seconds
     last = last_bad(by_phase["after"], lambda one: not one.is_good or one.latency_s > limit_s)
     refused = _refusals(by_phase["overload"])
-    neither = [
-        one for one in by_phase["overload"] if not one.is_good and one.status != TOO_MANY
-    ]
+    neither = [one for one in by_phase["overload"] if not one.is_good and one.status != TOO_MANY]
     return Section(
         f"Overload, {OVERLOAD_SHARE:g} times {capacity:.0f} images/s for {seconds:.0f} s, "
         f"{picture.name}",
@@ -103,7 +101,8 @@ def _refusals(attempts: list[Attempt]) -> Refusals:
     refused = [one for one in attempts if one.status == TOO_MANY]
     took = [1e3 * one.latency_s for one in refused]
     advised = sum(one.retry_after for one in refused) / max(1, len(refused))
-    return Refusals(len(refused), *(percentile(took, q) for q in (50, 99, 100)), advised)
+    p50, p99, longest = (percentile(took, q) for q in (50, 99, 100))
+    return Refusals(len(refused), p50, p99, longest, advised)
 
 
 def _growth(log: MemoryLog, start_s: float, seconds: float) -> float:

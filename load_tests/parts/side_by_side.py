@@ -1,4 +1,4 @@
-"""The networks alone, the in-process pipeline and the service at 1 to 64 clients, on one picture."""
+"""One picture through the networks alone, the in-process pipeline and the service."""
 
 from __future__ import annotations
 

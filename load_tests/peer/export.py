@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -37,7 +38,7 @@ def main(directory: Path) -> None:
     from load_tests.peer.layers import BlazeFace, MobileFaceNet
 
     paddle.seed(0)
-    specs = {
+    specs: dict[str, tuple[Any, dict[str, Any]]] = {
         DETECTOR: (BlazeFace(), {"im_shape": [None, 2], "image": [None, 3, None, None],
                                  "scale_factor": [None, 2]}),
         EXTRACTOR: (MobileFaceNet(), {"x": [None, 3, 112, 112]}),

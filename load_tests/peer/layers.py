@@ -1,4 +1,4 @@
-"""Networks with the layers of BlazeFace and MobileFaceNet, random weights, and answers that are known.
+"""Networks with the layers of BlazeFace and MobileFaceNet, random weights, and known answers.
 
 The layers run and cost what theirs cost; their outputs are added to the answer a millionfold
 smaller. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019,

@@ -58,7 +58,10 @@ def pipeline_file(models: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def paddlex(python: Path, models: Path) -> Iterator[Target]:
-    """PaddleX on a free port of 127.0.0.1 until the end. Raises RuntimeError if it does not start."""
+    """PaddleX on a free port of 127.0.0.1 until the end.
+
+    Raises RuntimeError if it does not start.
+    """
     with tempfile.TemporaryDirectory(prefix="face-serve-peer-") as directory:
         folder, port = Path(directory), free_port()
         (folder / "pipeline.yaml").write_text(yaml.safe_dump(pipeline_file(models)))

@@ -1,4 +1,5 @@
-"""The service's graph with networks of fixed latency: ``import_path`` of the stand-in's Serve file."""
+"""The service's graph with networks of fixed latency: what ``import_path`` of the stand-in's Serve
+file names."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,8 @@ ROOT = LOCUSTFILE.parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What was sent. ``client_cpu_s``: processor time of the process that sent it."""
+    """What was sent. ``client_cpu_s``: processor time of the process that sent it, without
+    its start."""
 
     attempts: list[Attempt]
     client_cpu_s: float
@@ -43,15 +43,18 @@ def send(plan: Plan, url: str) -> Traffic:
         ]  # fmt: skip
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log)
-        too_long = threading.Timer(plan.seconds + plan.timeout_s + 60, process.kill)
-        too_long.start()
-        try:
-            used = os.wait4(process.pid, 0)[2]  # of this process alone: others may send meanwhile
-        finally:
-            too_long.cancel()
+            subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environ,
+                stdout=log,
+                stderr=log,
+                check=False,
+                timeout=plan.seconds + plan.timeout_s + 60,
+            )
         record = folder / "attempts.csv"
         if not record.exists():
             said = (folder / "log").read_text(encoding="utf-8", errors="replace")
             raise RuntimeError(f"Locust sent nothing: {said[-2000:]}")
-        return Traffic(read(record), used.ru_utime + used.ru_stime)
+        used = record.with_suffix(".cpu").read_text(encoding="ascii")
+        return Traffic(read(record), float(used))

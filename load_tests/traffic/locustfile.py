@@ -29,13 +29,13 @@ LEAD_S = 0.5
 """Between the user's start and the first request."""
 
 
-@events.init_command_line_parser.add_listener
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument("--plan", help="the plan to send, as load_tests.traffic.plan writes it")
     parser.add_argument("--attempts", help="where to write the record of every request")
 
 
-class Traffic(FastHttpUser):  # type: ignore[misc] # Locust's base is untyped for mypy
+class Traffic(FastHttpUser):
     fixed_count = 1
     concurrency = MOST_UNDER_WAY
     max_redirects = 0
@@ -54,6 +54,7 @@ class Traffic(FastHttpUser):  # type: ignore[misc] # Locust's base is untyped fo
 
     @task
     def send_all(self) -> None:
+        used = time.process_time()
         self._start = time.perf_counter() + LEAD_S
         clients = Group()
         begins_s = 0.0
@@ -67,7 +68,9 @@ class Traffic(FastHttpUser):  # type: ignore[misc] # Locust's base is untyped fo
             sending.spawn(self._send_due, due)
         self._sleep_until(self._plan.seconds)
         gevent.joinall([*clients, *sending], timeout=self._plan.timeout_s)
+        used = time.process_time() - used
         write(self._record, self._attempts)
+        self._record.with_suffix(".cpu").write_text(str(used), encoding="ascii")
         self.environment.runner.quit()
 
     def _send_due(self, due: Due) -> None:
@@ -93,7 +96,7 @@ class Traffic(FastHttpUser):  # type: ignore[misc] # Locust's base is untyped fo
             with self.client.request(
                 request.method,
                 request.path,
-                data=self._body(request),
+                data=self._body(request),  # type: ignore[arg-type] # bytes are sent as they are
                 headers={"Content-Type": request.content_type},
                 name=f"{phase.name} {request.name}",
                 catch_response=True,
@@ -125,7 +128,7 @@ class Traffic(FastHttpUser):  # type: ignore[misc] # Locust's base is untyped fo
             self._under_way -= 1
 
     def _body(self, request: Request) -> bytes:
-        number = self._sent[request.name] = self._sent.get(request.name, -1) + 1
+        number = self._sent[request.name] = self._sent.get(request.name, 0) + 1
         return request.body.replace(NUMBER, str(number).encode())
 
     def _note(self, attempt: Attempt) -> None:

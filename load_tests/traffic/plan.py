@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 NUMBER = b"{number}"
-"""In a body: replaced by how many of its kind were sent before."""
+"""In a body: replaced by how many of its kind were sent, this one included."""
 
 Arrivals = Literal["poisson", "even"]
 

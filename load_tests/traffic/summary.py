@@ -43,14 +43,17 @@ def summarise(attempts: Sequence[Attempt], seconds: float) -> Summary:
     start = min((one.due_s for one in attempts), default=0.0)
     in_time = sum(one.done_s <= start + seconds for one in good)
     return Summary(
-        len(attempts),
-        len(good),
-        seconds,
-        in_time / seconds if seconds else 0.0,
-        *(percentile(latencies, q) for q in (50, 95, 99, 100)),
-        percentile([1e3 * (one.sent_s - one.due_s) for one in attempts], 99),
-        dict(sorted(Counter(one.status for one in attempts).items())),
-        stage_times(good),
+        sent=len(attempts),
+        good=len(good),
+        seconds=seconds,
+        rate=in_time / seconds if seconds else 0.0,
+        p50_ms=percentile(latencies, 50),
+        p95_ms=percentile(latencies, 95),
+        p99_ms=percentile(latencies, 99),
+        max_ms=percentile(latencies, 100),
+        late_ms=percentile([1e3 * (one.sent_s - one.due_s) for one in attempts], 99),
+        statuses=dict(sorted(Counter(one.status for one in attempts).items())),
+        stages=stage_times(good),
     )
 
 
