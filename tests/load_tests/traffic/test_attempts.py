@@ -7,7 +7,7 @@ from load_tests.traffic.attempts import Attempt, read, write
 
 def test_attempts_survive_their_file(tmp_path: Path) -> None:
     attempts = [
-        Attempt("steady", "infer", 0.125, 0.25, 1.5, 200, 812, False, 'detect;dur=3, search;desc="a"'),
+        Attempt("steady", "infer", 0.125, 0.25, 1.5, 200, 812, False, 'a;dur=3, b;desc="c"'),
         Attempt("overload", "infer", 2.0, 2.0, 2.0, 429, 90, True),
     ]  # fmt: skip
     write(tmp_path / "attempts.csv", attempts)
