@@ -5,6 +5,7 @@
 PORT     ?= 8080
 DATA_DIR ?= ./data
 PHOTOS   ?=
+SCENARIO ?= smoke
 ARGS     ?=
 PYTHON   ?=
 
@@ -25,7 +26,7 @@ help: ## List the commands
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  PORT=$(PORT)  DATA_DIR=$(DATA_DIR)  PHOTOS=DIRECTORY  ARGS=more arguments  PYTHON=interpreter'
+	@echo '  PORT=$(PORT)  DATA_DIR=$(DATA_DIR)  PHOTOS=DIRECTORY  SCENARIO=$(SCENARIO)  ARGS=more arguments  PYTHON=interpreter'
 
 # exec: the service takes the shell's place, so that Ctrl-C reaches it exactly once.
 .PHONY: serve
@@ -44,10 +45,15 @@ evaluate: $(DEV) ## Measure accuracy on a set of faces (ARGS="DIRECTORY ...")
 test: $(DEV) ## Run every test: lint, types, layers, unit, conformance, integration
 	@exec $(BIN)/pytest $(ARGS)
 
-# Random work, kills and histories: the tests marked "soak", short in `make test`, here all rounds.
+# Random work, kills and histories: the tests marked "soak", short in `make test`, here all rounds;
+# before them the half hour of load, alone on the machine.
 .PHONY: soak
-soak: $(DEV) ## Run all rounds of the random, kill and consistency tests (an hour or more)
+soak: soak-load ## Run soak-load, then all rounds of the random, kill and consistency tests (hours)
 	@FACE_SERVE_SOAK=1 exec $(BIN)/pytest -m soak --timeout 7200 $(ARGS)
+
+.PHONY: soak-load
+soak-load: $(DEV) ## Load a service of its own for half an hour: no error, memory that does not grow
+	@$(BIN)/python -m load_tests.scenarios.soak
 
 .PHONY: setup
 setup: $(DEV) ## Bring .venv up to date and do nothing else
@@ -60,8 +66,12 @@ lint: $(DEV) ## Run the fast checks only: ruff, mypy, layers
 	@$(BIN)/lint-imports
 
 .PHONY: bench
-bench: $(DEV) ## Measure the running service under load
+bench: $(DEV) ## Write one report: networks, pipeline, service, PaddleX (15 minutes; ARGS=--quick)
 	@exec $(BIN)/python -m load_tests.bench $(ARGS)
+
+.PHONY: load
+load: $(DEV) ## Send the running service a load (SCENARIO=smoke, steady, burst, overload, mix, soak)
+	@exec $(BIN)/python -m load_tests.scenarios.run '$(SCENARIO)' --port '$(PORT)' $(ARGS)
 
 .PHONY: bench-predict
 bench-predict: $(DEV) ## Measure the Python API's predict beside its networks alone (ARGS=DIRECTORY)

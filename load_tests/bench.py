@@ -1,106 +1,177 @@
-"""``make bench``: the networks alone in this process, and the running service, in one run.
+"""``make bench``: one report that holds the service against what it is made of, on this machine.
 
-Timings are worth something as ratios within one run only: machines differ and are shared.
+Networks alone, the in-process pipeline, the service at 1 to 64 clients, drawing, gallery sizes,
+overload, a stand-in for the accelerator and, where its environment is named, PaddleX's server.
+Figures are worth something as ratios within one run: machines differ and are shared.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import base64
+import contextlib
 import os
-import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-import cv2
-import httpx
-from skimage import data
+from load_tests import pictures
+from load_tests.findings import Section
+from load_tests.measured import cores_in_use
+from load_tests.parts import drawing, fixed_latency, gallery_size, idle, overload, paddlex
+from load_tests.parts import side_by_side as beside
+from load_tests.peer.server import PYTHON, interpreter
+from load_tests.report.files import facts, write
+from load_tests.target import Target, running, serve_file, started
 
-from serve_app.config import PipelineConfig, default_cache_dir
-from serve_app.pipeline import open_pipeline
+PARTS = ("small", "group", "drawing", "galleries", "overload", "stand-in", "paddlex")
+SMALL_SHARE, GROUP_SHARE = 0.85, 0.92
 
-SIDE = 250
-"""Pixels: a portrait of one face, as in LFW."""
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Seconds of each measurement, and how often what is compared in turns has its turn."""
+
+    clients: float = 10
+    idle: float = 20
+    turns: float = 5
+    rounds: int = 4
+    steady: float = 30
+    overload: float = 60
+    stand_in: float = 15
+    peer: float = 12
+
+
+QUICK = Lengths(clients=4, idle=8, turns=3, rounds=2, steady=8, overload=10, stand_in=6, peer=5)
+
+
+class Bench:
+    """``parts``: which of PARTS. What was found is in ``sections``, in the order of the parts."""
+
+    def __init__(self, parts: set[str], lengths: Lengths) -> None:
+        self.sections: list[Section] = []
+        self.runs: list[beside.SideBySide] = []
+        self._parts = parts
+        self._lengths = lengths
+        self._faiss_ms = float("nan")
+
+    def run(self, port: int | None) -> None:
+        with self._service(port) as target:
+            self._measure_service(target)
+        lengths = self._lengths
+        if "stand-in" in self._parts:
+            self._add(
+                fixed_latency.measure(
+                    pictures.small(),
+                    seconds=lengths.stand_in,
+                    cores=len(os.sched_getaffinity(0)),
+                )
+            )
+        python = interpreter(os.environ)
+        if "paddlex" in self._parts and python is not None:
+            plain = lengths is not QUICK
+            self._add(paddlex.measure(python, seconds=lengths.peer, plain=plain))
+        elif "paddlex" in self._parts:
+            say(f"PaddleX is left out: {PYTHON} names no environment of it")
+
+    @contextlib.contextmanager
+    def _service(self, port: int | None) -> Iterator[Target]:
+        if port is not None:
+            yield running(port)
+            return
+        with started(serve_file("local"), prepare=self._prepare) as target:
+            yield target
+
+    def _prepare(self, data_dir: Path) -> None:
+        if "galleries" in self._parts:
+            say("building galleries of 100 and 100,000 templates")
+            self._faiss_ms = gallery_size.prepare(data_dir)
+
+    def _measure_service(self, target: Target) -> None:
+        lengths, small = self._lengths, pictures.small()
+        idle_cores, section = idle.measure(target, lengths.idle)
+        self._add(section)
+        key = enrolled(target, small)
+        for part, picture, share in (
+            ("small", small, SMALL_SHARE),
+            ("group", pictures.group(), GROUP_SHARE),
+        ):
+            if part in self._parts:
+                found = beside.measure(target, picture, key, idle_cores, seconds=lengths.clients)
+                self.runs.append(found)
+                self._add(beside.section(found, share))
+        if "drawing" in self._parts:
+            self._add(
+                drawing.measure(
+                    target,
+                    pictures.vga(),
+                    key,
+                    idle_cores,
+                    seconds=lengths.turns,
+                    rounds=lengths.rounds,
+                )
+            )
+        if "galleries" in self._parts and target.data_dir is not None:
+            self._add(
+                gallery_size.measure(
+                    target,
+                    small,
+                    self._faiss_ms,
+                    idle_cores,
+                    seconds=lengths.turns,
+                    rounds=lengths.rounds,
+                )
+            )
+        if "overload" in self._parts and self.runs:
+            self._add(
+                overload.measure(
+                    target,
+                    small,
+                    key,
+                    self.runs[0].capacity,
+                    seconds=lengths.overload,
+                    steady_s=lengths.steady,
+                )
+            )
+
+    def _add(self, section: Section) -> None:
+        self.sections.append(section)
+        say(section.title)
+        for finding in section.findings:
+            say(f"  {finding.must_hold} {finding.what}: {finding.measured:.3g} {finding.unit}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--port", type=int, help="of a running service; left out, one is started")
+    parser.add_argument("--quick", action="store_true", help="short: to see that it runs")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--output", type=Path, default=Path("out/bench"))
     options = parser.parse_args()
-    image = portrait()
-    print(f"one face, {SIDE} x {SIDE}, {os.cpu_count()} cores\n")
-    print("| | images/s | p50 ms | p95 ms |\n|---|---|---|---|")
-    networks_alone(image)
-    url = f"http://127.0.0.1:{options.port}"
-    try:
-        for clients in options.clients:
-            asyncio.run(service(url, image, clients, options.seconds))
-    except httpx.TransportError:
-        sys.exit(f"no service answers at {url}: start one with `make serve`")
+    began, used_by_others = time.monotonic(), cores_in_use()
+    bench = Bench(set(options.parts), QUICK if options.quick else Lengths())
+    bench.run(options.port)
+    told = facts() | {
+        "Others": f"used {used_by_others:.2f} cores when the run began: figures of a busy machine "
+        "are worth less",
+        "Took": f"{(time.monotonic() - began) / 60:.0f} minutes"
+        + (", with --quick: too short for judging" if options.quick else ""),
+    }
+    report = write(options.output, bench.sections, bench.runs, told)
+    print(report.read_text(encoding="utf-8"))
+    print(f"written to {report}, with report.json and curve.png beside it")
 
 
-def portrait() -> bytes:
-    image = cv2.cvtColor(data.astronaut()[0:300, 80:380], cv2.COLOR_RGB2BGR)
-    image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return bytes(cv2.imencode(".jpg", image)[1].tobytes())
+def enrolled(target: Target, picture: pictures.Picture) -> str:
+    """A gallery with ``picture`` in it."""
+    pair = {"image": picture.base64, "label": pictures.LABEL}
+    built = target.post("/face-recognition-index-build", {"imageLabelPairs": [pair]})
+    return str(built["indexKey"])
 
 
-def networks_alone(image: bytes) -> None:
-    """Decode, detect and embed in one thread of this process."""
-    pipeline = open_pipeline(PipelineConfig(), default_cache_dir(os.environ))
-    (face,) = pipeline.detect(image)
-    crops = face.crop[None]
-    report("decode and detect, one thread", repeated(lambda: pipeline.detect(image)))
-    report("embed, one thread", repeated(lambda: pipeline.extractor.extract(crops)))
-    report("both, one thread", repeated(lambda: pipeline.embed_for_enrolment(image)))
-
-
-def repeated(work: Callable[[], object], times: int = 100) -> list[float]:
-    for _ in range(10):
-        work()
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return seconds
-
-
-async def service(url: str, image: bytes, clients: int, seconds: float) -> None:
-    """Closed loop: each client sends its next request when it has its answer."""
-    encoded = base64.b64encode(image).decode()
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(
-        base_url=url, timeout=60, limits=limits, trust_env=False
-    ) as client:
-        pair = {"image": encoded, "label": "portrait"}
-        built = await client.post("/face-recognition-index-build", json={"imageLabelPairs": [pair]})
-        key = built.raise_for_status().json()["result"]["indexKey"]
-        body = {"image": encoded, "indexKey": key, "visualize": False}
-        latencies: list[float] = []
-
-        async def loop(end: float) -> None:
-            while time.perf_counter() < end:
-                started = time.perf_counter()
-                reply = await client.post("/face-recognition-infer", json=body)
-                reply.raise_for_status()
-                latencies.append(time.perf_counter() - started)
-
-        await asyncio.gather(*(loop(time.perf_counter() + 2) for _ in range(clients)))
-        latencies.clear()
-        started = time.perf_counter()
-        await asyncio.gather(*(loop(started + seconds) for _ in range(clients)))
-        report(f"service, {clients} clients", latencies, time.perf_counter() - started)
-
-
-def report(name: str, latencies: list[float], wall: float | None = None) -> None:
-    rate = len(latencies) / (wall or sum(latencies))
-    p50, p95 = (statistics.quantiles(latencies, n=20)[i] * 1e3 for i in (9, 18))
-    print(f"| {name} | {rate:.1f} | {p50:.1f} | {p95:.1f} |", flush=True)
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

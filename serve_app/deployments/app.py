@@ -27,6 +27,7 @@ from serve_app.fetching.addresses import AddressPolicy
 from serve_app.index.gallery import choose_device
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.models.zoo.opening import Watch, unwatched
 from serve_app.types import Shard
 
 
@@ -35,6 +36,12 @@ def build_app(args: Mapping[str, Any]) -> Application:
 
     ``args`` is its section of that name (ServiceArgs). Raises ConfigError before anything starts.
     """
+    return graph(args, unwatched)
+
+
+def graph(args: Mapping[str, Any], watch: Watch) -> Application:
+    """``build_app`` with other networks: ``watch`` is handed each one's session and answers with
+    what to run instead, in the replicas (it is pickled). Load tests put a GPU's stand-in there."""
     service = parse_service_args(args)
     pipeline = load_pipeline(service.pipeline)
     check_served_index(pipeline)
@@ -49,8 +56,10 @@ def build_app(args: Mapping[str, Any]) -> Application:
     SnapshotStorage(urls[1])
     choose_device(service.index.device)
 
-    detector = serve.deployment(Detector, name="Detector").bind(pipeline, service.limits, cache_dir)
-    extractor = serve.deployment(Extractor, name="Extractor").bind(pipeline, cache_dir)
+    detector = serve.deployment(Detector, name="Detector").bind(
+        pipeline, service.limits, cache_dir, watch
+    )
+    extractor = serve.deployment(Extractor, name="Extractor").bind(pipeline, cache_dir, watch)
     shards = [
         serve.deployment(Index, name=name).bind(
             urls, Shard(number, service.shards), service.index, service.snapshots

@@ -10,12 +10,18 @@ from serve_app.config import Limits, PipelineConfig
 from serve_app.deployments.replica import BatchedWorker
 from serve_app.errors import FaceServeError
 from serve_app.models.detector import DetectAnswer, DetectItem, DetectStage
-from serve_app.models.zoo.opening import open_detector
+from serve_app.models.zoo.opening import Watch, open_detector, unwatched
 
 
 class Detector:
-    def __init__(self, pipeline: PipelineConfig, limits: Limits, cache_dir: Path) -> None:
-        network = open_detector(pipeline, cache_dir)
+    def __init__(
+        self,
+        pipeline: PipelineConfig,
+        limits: Limits,
+        cache_dir: Path,
+        watch: Watch = unwatched,
+    ) -> None:
+        network = open_detector(pipeline, cache_dir, watch)
         stage = DetectStage(network, limits.image, pipeline.max_faces)
         self._worker: BatchedWorker[DetectItem, DetectAnswer] = BatchedWorker(
             stage.run, cost=lambda item: item.cost

@@ -9,13 +9,15 @@ from typing import Any
 from serve_app.config import PipelineConfig
 from serve_app.deployments.replica import BatchedWorker
 from serve_app.errors import FaceServeError
-from serve_app.models.zoo.opening import open_extractor
+from serve_app.models.zoo.opening import Watch, open_extractor, unwatched
 from serve_app.types import Crops, Embeddings
 
 
 class Extractor:
-    def __init__(self, pipeline: PipelineConfig, cache_dir: Path) -> None:
-        stage = open_extractor(pipeline, cache_dir)
+    def __init__(
+        self, pipeline: PipelineConfig, cache_dir: Path, watch: Watch = unwatched
+    ) -> None:
+        stage = open_extractor(pipeline, cache_dir, watch)
         self._worker: BatchedWorker[Crops, Embeddings] = BatchedWorker(stage.run, cost=len)
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:

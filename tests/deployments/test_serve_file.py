@@ -32,6 +32,44 @@ def test_the_small_machine_has_room_for_the_local_file() -> None:
     assert logical_cpus(LOCAL) <= 2
 
 
+STAGES = {
+    f"{file.stem}-{stage['name']}": (stages[0], stage)
+    for file in sorted((ROOT / "configs/serve").glob("*.yaml"))
+    for stages in [yaml.safe_load(file.read_text("utf-8"))["applications"][0]["deployments"]]
+    for stage in stages
+}
+"""The ingress of each of our files with one of its stages, itself among them."""
+CALLED = [name for name, (ingress, stage) in STAGES.items() if stage is not ingress]
+SCALING = [name for name, (_, stage) in STAGES.items() if "autoscaling_config" in stage]
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_slots_reach_every_replica(name: str) -> None:
+    """And where a stage scales by itself, calls enough are let through for Ray to ask for all."""
+    ingress, stage = STAGES[name]
+    calls = ingress["user_config"][stage["name"].lower()]["slots"] * fewest(ingress)
+    scaling = stage.get("autoscaling_config")
+    if scaling is None:
+        assert calls >= stage["num_replicas"]
+    else:
+        assert calls >= scaling["max_replicas"] * scaling["target_ongoing_requests"]
+
+
+@pytest.mark.parametrize("name", SCALING)
+def test_no_autoscaling_decides_before_it_sees_what_it_did(name: str) -> None:
+    _, stage = STAGES[name]
+    scaling = stage["autoscaling_config"]
+    assert scaling["upscale_delay_s"] >= scaling["look_back_period_s"]
+    assert scaling["downscale_delay_s"] >= 4 * scaling["upscale_delay_s"]
+    assert 2 * scaling["target_ongoing_requests"] <= stage["max_ongoing_requests"]
+    assert scaling["min_replicas"] >= 2  # one may die
+
+
+def fewest(deployment: Any) -> int:
+    scaling = deployment.get("autoscaling_config", {})
+    return int(scaling.get("min_replicas") or deployment["num_replicas"])
+
+
 def test_overrides_and_absolute_paths(tmp_path: Path) -> None:
     content = load(LOCAL, tmp_path, port=9000, data_dir=Path("elsewhere"))
     assert content["http_options"]["port"] == 9000

@@ -94,6 +94,11 @@ class Service:
             self._process = None
         self.left_behind = [process.pid for process in alive]
 
+    def all_processes(self) -> list[psutil.Process]:
+        """The command's own too."""
+        assert self._process is not None
+        return [psutil.Process(self._process.pid), *self.processes()]
+
     def processes(self) -> list[psutil.Process]:
         assert self._process is not None
         return psutil.Process(self._process.pid).children(recursive=True)
