@@ -15,10 +15,12 @@ from serve_app.api.documentation import DESCRIPTION, add_body_schemas, documente
 from serve_app.api.exchange import Exchange, answer_http_error, new_log_id
 from serve_app.api.galleries import GalleryOperations
 from serve_app.api.gallery_routes import add_gallery_routes
+from serve_app.api.gate import Gate, Observe
 from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
 from serve_app.api.operations import Operations
 from serve_app.api.visualise import Visualiser
+from serve_app.batching import Admission
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import GalleryService, RecognitionService
 
@@ -29,9 +31,11 @@ def create_app(
     fetcher: Fetcher,
     config: PipelineConfig,
     limits: Limits,
+    admission: Admission | None = None,
+    observe: Observe = lambda _status, _spans: None,
 ) -> FastAPI:
     """The HTTP API over the two services. Needs neither Ray nor a running loop; closes ``fetcher``
-    when it shuts down."""
+    when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,8 +51,11 @@ def create_app(
         lifespan=lifespan,
     )
     images = ImageReader(fetcher, limits.image_bytes, limits.body_bytes)
-    operations = Operations(service, images, Visualiser(limits.image), config, limits)
-    exchange = Exchange(limits.request_timeout_s)
+    visualiser = Visualiser(limits.image)
+    admission = admission or Admission()
+    admission.watch(visualiser.queue)
+    operations = Operations(service, images, visualiser, config, limits)
+    exchange = Exchange()
 
     @app.post(
         "/face-recognition-index-build",
@@ -98,4 +105,5 @@ def create_app(
     add_body_schemas(app, bodies)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_middleware(BodyReader, max_bytes=limits.body_bytes, timeout_s=limits.body_timeout_s)
+    app.add_middleware(Gate, admission=admission, limits=limits, observe=observe)  # the outermost
     return app
