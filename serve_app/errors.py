@@ -9,6 +9,7 @@ unpickle.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 
@@ -90,9 +91,18 @@ class OperationReusedError(FaceServeError):
 
 
 class OverloadedError(FaceServeError):
-    """A queue is full: try again shortly."""
+    """A queue is full or too slow. ``retry_after_s``: seconds until trying again may help."""
 
     code = "overloaded"
+    retry_after_s: float = 1.0
+
+    @classmethod
+    def after(cls, reason: str, seconds: float) -> OverloadedError:
+        """At most a minute is advised. Attributes travel along when it is pickled."""
+        seconds = min(seconds, 60.0)
+        error = cls(f"{reason}: try again in {max(1, math.ceil(seconds))} s")
+        error.retry_after_s = seconds
+        return error
 
 
 class UnavailableError(FaceServeError):

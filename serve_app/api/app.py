@@ -17,12 +17,14 @@ from serve_app.api.exchange import Exchange, answer_http_error
 from serve_app.api.forms.reading import RequestReader
 from serve_app.api.galleries import GalleryOperations
 from serve_app.api.gallery_routes import add_gallery_routes
+from serve_app.api.gate import Gate, Observe
 from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
 from serve_app.api.sources import ImageArray
 from serve_app.api.visualise import Visualiser
+from serve_app.batching import Admission
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import GalleryService, RecognitionService
 
@@ -33,9 +35,11 @@ def create_app(
     fetcher: Fetcher,
     config: PipelineConfig,
     limits: Limits,
+    admission: Admission | None = None,
+    observe: Observe = lambda _status, _spans: None,
 ) -> FastAPI:
     """The HTTP API over the two services. Needs neither Ray nor a running loop; closes ``fetcher``
-    when it shuts down."""
+    when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -52,9 +56,11 @@ def create_app(
     )
     images = ImageReader(fetcher, limits.image, limits.body_bytes)
     visualiser = Visualiser(limits.image)
+    admission = admission or Admission()
+    admission.watch(visualiser.queue)
     operations = Operations(service, images, visualiser, config, limits)
     batches = BatchOperations(service, images, visualiser)
-    exchange = Exchange(limits.request_timeout_s, RequestReader(limits.pairs))
+    exchange = Exchange(RequestReader(limits.pairs))
 
     @app.post(
         "/face-recognition-index-build",
@@ -113,4 +119,5 @@ def create_app(
     add_body_schemas(app, bodies)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_middleware(BodyReader, max_bytes=limits.body_bytes, timeout_s=limits.body_timeout_s)
+    app.add_middleware(Gate, admission=admission, limits=limits, observe=observe)  # the outermost
     return app

@@ -2,16 +2,13 @@
 
 Pure ASGI. Owns what a body may cost, and that work ends when its client goes. Must not know what is
 in a body.
-
-A refused client is often still sending. If the connection closed under it, many clients
-(``requests`` among them) would report a reset and never read the answer. So the answer goes out
-first, then a bounded part of the rest is read and thrown away, then the connection closes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,30 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.api.errors import failure_response
 from serve_app.api.exchange import log_failure
 from serve_app.api.log_ids import new_log_id
-from serve_app.errors import FaceServeError, OverloadedError, SlowClientError, TooLargeError
+from serve_app.api.refusal import ClientGoneError, Refuser, Upload, content_length
+from serve_app.errors import (
+    DeadlineExceededError,
+    FaceServeError,
+    OverloadedError,
+    SlowClientError,
+    TooLargeError,
+)
+from serve_app.request_context import current_request
 
 BODIES_HELD = 8
 """Bodies of full size that one process holds at once; beyond that new ones are refused (429)."""
-
-
-class _ClientGoneError(Exception):
-    """The client closed the connection while its body was read: nobody waits for an answer."""
-
-
-class _Upload:
-    """A body as it comes in. ``ended``: nothing more of it will come."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.ended = False
-
-    async def chunk(self) -> bytes:
-        """Raises _ClientGoneError."""
-        message = await self._receive()
-        self.ended = not message.get("more_body", False)
-        if message["type"] == "http.disconnect":
-            raise _ClientGoneError
-        return bytes(message.get("body", b""))
 
 
 class BodyReader:
@@ -53,30 +38,35 @@ class BodyReader:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._refuser = Refuser(max_bytes, timeout_s)
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        upload = _Upload(receive)
+        upload = Upload(receive)
+        left_s = current_request().remaining_s(time.monotonic())
         with self._memory() as take:
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(min(self._timeout_s, left_s)):
                     body = await self._read(scope, upload, take)
-            except _ClientGoneError:
+            except ClientGoneError:
                 return
             except TimeoutError:
-                refusal: FaceServeError = SlowClientError(
-                    f"the body did not arrive within {self._timeout_s:g} s"
-                )
+                refusal = self._too_slow(left_s)
             except (TooLargeError, OverloadedError) as error:
                 # Its traceback would keep what was read alive while the rest is drained.
                 refusal = error.with_traceback(None)
             else:
                 await self._run(scope, body, receive, send)
                 return
-        await self._refuse(refusal, upload, send)
+        await self._refuser.refuse(refusal, scope, upload, send)
+
+    def _too_slow(self, left_s: float) -> FaceServeError:
+        if left_s <= self._timeout_s:
+            return DeadlineExceededError("the body did not arrive before the request's deadline")
+        return SlowClientError(f"the body did not arrive within {self._timeout_s:g} s")
 
     @contextlib.contextmanager
     def _memory(self) -> Iterator[Callable[[int], None]]:
@@ -95,11 +85,11 @@ class BodyReader:
         finally:
             self._held -= taken
 
-    async def _read(self, scope: Scope, upload: _Upload, take: Callable[[int], None]) -> bytes:
+    async def _read(self, scope: Scope, upload: Upload, take: Callable[[int], None]) -> bytes:
         too_large = TooLargeError(
             f"the body is over the limit of {self._max_bytes} bytes: send it in several requests"
         )
-        if _content_length(scope) > self._max_bytes:
+        if (content_length(scope) or 0) > self._max_bytes:
             raise too_large
         body = bytearray()
         while not upload.ended:
@@ -140,23 +130,6 @@ class BodyReader:
             if not started:
                 await failure_response(FaceServeError(), log_id)(scope, receive, send)
 
-    async def _refuse(self, refusal: FaceServeError, upload: _Upload, send: Send) -> None:
-        response = failure_response(refusal, new_log_id())
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status_code,
-                "headers": [*response.raw_headers, (b"connection", b"close")],
-            }
-        )
-        await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        with contextlib.suppress(TimeoutError, _ClientGoneError):
-            async with asyncio.timeout(self._timeout_s):
-                drained = 0
-                while drained < self._max_bytes and not upload.ended:
-                    drained += len(await upload.chunk())
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
@@ -174,11 +147,3 @@ def _replay(body: bytes, gone: asyncio.Future[None]) -> Receive:
         return {"type": "http.disconnect"}
 
     return receive
-
-
-def _content_length(scope: Scope) -> int:
-    """The declared size in bytes; 0 if there is none or it is no number (the count decides)."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value[:19])
-    return 0

@@ -8,13 +8,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from fastapi import Response
 from pydantic import ValidationError
 
 from serve_app.api.schemas import Failure
-from serve_app.errors import FaceServeError, InvalidRequestError, TooLargeError
+from serve_app.errors import (
+    FaceServeError,
+    InvalidRequestError,
+    OverloadedError,
+    TooLargeError,
+)
 
 STATUS: dict[str, int] = {
     "invalid_request": 422,
@@ -40,6 +46,7 @@ STATUS: dict[str, int] = {
 
 INTERNAL_MESSAGE = "Internal server error"
 RETRY_AFTER_S = 1
+"""Least seconds until a client should try again."""
 MAX_LINES = 1000
 """Lines that are counted to say where JSON breaks: a body of nothing but line breaks would hold up
 the event loop for seconds."""
@@ -52,7 +59,7 @@ NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields 
 def failure_response(error: FaceServeError, log_id: str) -> Response:
     """The envelope of an error."""
     status, message = status_and_message(error)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503} else {}
+    headers = {"Retry-After": str(_retry_after_s(error))} if status in {429, 503} else {}
     return envelope_response(status, message, log_id, headers)
 
 
@@ -60,6 +67,12 @@ def status_and_message(error: FaceServeError) -> tuple[int, str]:
     """What is told of an error. A status of 500 never says more than a fixed text."""
     status = STATUS.get(error.code, 500)
     return status, INTERNAL_MESSAGE if status == 500 else str(error)
+
+
+def _retry_after_s(error: FaceServeError) -> int:
+    """Whole seconds, as HTTP has it."""
+    seconds = error.retry_after_s if isinstance(error, OverloadedError) else 0
+    return max(RETRY_AFTER_S, ceil(seconds))
 
 
 def envelope_response(

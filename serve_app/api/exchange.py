@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from pathlib import PurePath
 from typing import TypeVar
 
@@ -22,6 +24,7 @@ from serve_app.api.forms.reading import RequestReader
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.replies import success_response
 from serve_app.errors import DeadlineExceededError, FaceServeError
+from serve_app.request_context import current_request
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +33,7 @@ Result = TypeVar("Result", bound=schemas.Outgoing)
 
 
 class Exchange:
-    def __init__(self, timeout_s: float, reader: RequestReader) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, reader: RequestReader) -> None:
         self._reader = reader
 
     async def answer(
@@ -67,16 +69,18 @@ class Exchange:
         return success_response(result, log_id, status, accept=request.headers.get("accept", ""))
 
     async def _within_deadline(self, work: Awaitable[Result]) -> Result:
+        context = current_request()
+        left_s = None if context.deadline == inf else context.remaining_s(time.monotonic())
         try:
-            async with asyncio.timeout(self._timeout_s) as deadline:
+            async with asyncio.timeout(left_s) as deadline:
                 return await work
-        except TimeoutError:
-            if not deadline.expired():
+        except (TimeoutError, DeadlineExceededError) as error:
+            if isinstance(error, TimeoutError) and not deadline.expired():
                 raise
             raise DeadlineExceededError(
-                f"not done within {self._timeout_s:g} s. If this was a change of a gallery, it may "
-                "have been made all the same: send it again with the same Idempotency-Key, or look "
-                "first"
+                f"not done within {context.timeout_s:g} s. If this was a change of a gallery, it "
+                "may have been made all the same: send it again with the same Idempotency-Key, or "
+                "look first"
             ) from None
 
 

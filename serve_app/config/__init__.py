@@ -11,6 +11,7 @@ from serve_app.config.pipeline import (
 )
 from serve_app.config.pipeline_file import load_pipeline, parse_pipeline
 from serve_app.config.service import (
+    AdmissionSettings,
     BatchSettings,
     FetchConfig,
     IndexConfig,
@@ -27,6 +28,7 @@ from serve_app.config.service import (
 from serve_app.config.strict import validate
 
 __all__ = [
+    "AdmissionSettings",
     "BatchSettings",
     "CompatConfig",
     "DetectSizeConfig",

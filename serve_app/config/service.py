@@ -14,7 +14,8 @@ from serve_app.imaging import ImageLimits
 
 
 class Limits(StrictModel):
-    """What one request may cost."""
+    """What one request may cost. ``request_timeout_s``: from a request's head to its answer, or to
+    504; a request may ask for less with the header Request-Timeout."""
 
     body_bytes: int = Field(64 * 1024 * 1024, gt=0)
     image_bytes: int = Field(10 * 1024 * 1024, gt=0)
@@ -32,21 +33,40 @@ class BatchSettings(StrictModel):
     """How a stage gathers work; part of ``user_config``, so it changes without a restart.
 
     ``slots``: batches under way at once, as many as there are replicas to send to. ``max_cost``: of
-    one batch; a dearer item goes alone. ``max_queue_cost``: what may wait before new items are
-    refused with 429. Cost is counted in faces (extractor, index) or 256 KiB of image (detector).
+    one batch; a dearer item goes alone. ``max_queue_cost``: what may wait at all, which bounds
+    memory; what is over is refused with 429. ``overtake_s``: an item of a whole batch's cost is
+    passed by cheaper ones that come up to so many seconds later, never by what comes after that;
+    cheaper items are passed for proportionally less, and 0 is first come, first served. Cost is
+    counted in faces (extractor, index) or 256 KiB of image (detector).
     """
 
     slots: int = Field(1, ge=1)
     max_cost: int = Field(8, ge=1)
     max_queue_cost: int = Field(1024, ge=1)
+    overtake_s: float = Field(0.25, ge=0)
+
+
+class AdmissionSettings(StrictModel):
+    """When an ingress replica refuses new requests with 429, before it reads their bodies.
+
+    ``max_wait_s``: of seconds that a new request is expected to wait for its turns, by the measured
+    rate of the stages; it counts once more waits than the next batch of each slot. Requests that
+    were let in take about this much longer than alone: an idle service is not concerned, a full one
+    drops what is over. ``max_in_flight``: requests of all kinds but /health at once; keep the
+    deployment's ``max_ongoing_requests`` above it, so that Ray's own refusal never comes first.
+    """
+
+    max_wait_s: float = Field(0.25, gt=0)
+    max_in_flight: int = Field(1024, ge=1)
 
 
 class IngressBatching(StrictModel):
-    """``user_config`` of the Ingress: how it gathers the calls to each stage."""
+    """``user_config`` of the Ingress: how it gathers the calls to each stage, whom it lets in."""
 
     detector: BatchSettings = BatchSettings()
     extractor: BatchSettings = BatchSettings(max_cost=16)
     index: BatchSettings = BatchSettings(max_cost=64)
+    admission: AdmissionSettings = AdmissionSettings()
 
 
 class FetchConfig(StrictModel):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.config import Limits, PipelineConfig
+from serve_app.deployments.calls import CallId, StageCall, StageReply
+from serve_app.deployments.metrics import BatchMetrics
 from serve_app.deployments.replica import BatchedWorker
-from serve_app.errors import FaceServeError
 from serve_app.models.detector import DetectAnswer, DetectItem, DetectStage
 from serve_app.models.zoo.opening import Watch, open_detector, unwatched
 
@@ -24,11 +25,17 @@ class Detector:
         network = open_detector(pipeline, cache_dir, watch)
         stage = DetectStage(network, limits.image, pipeline.max_faces)
         self._worker: BatchedWorker[DetectItem, DetectAnswer] = BatchedWorker(
-            stage.run, cost=lambda item: item.cost
+            stage.run,
+            cost=lambda item: item.cost,
+            singly=True,
+            observe=BatchMetrics("detector", "replica"),
         )
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._worker.configure(user_config)
 
-    async def detect(self, items: Sequence[DetectItem]) -> list[DetectAnswer | FaceServeError]:
-        return await self._worker.answer(items)
+    async def detect(self, call: StageCall[DetectItem]) -> StageReply[DetectAnswer]:
+        return await self._worker.answer(call)
+
+    async def forget(self, gone: Sequence[tuple[CallId, int]]) -> None:
+        self._worker.forget(gone)

@@ -23,6 +23,9 @@ def serving_environment() -> dict[str, str]:
         # Ray's default of 3,600 s lets an idle client hold a connection for an hour.
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "75",
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "110",
+        # Ray's default of 15 lets everything else on the machine go before every answer. Here only
+        # the threads that compute step back (serve_app.priority).
+        "RAY_worker_niceness": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         # It writes a line for every hostile image; ours says what is wrong with it.
         "OPENCV_LOG_LEVEL": "OFF",

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from serve_app.config import PipelineConfig
-from serve_app.deployments.replica import BatchedWorker
-from serve_app.errors import FaceServeError
+from serve_app.deployments.calls import CallId, StageCall, StageReply
+from serve_app.deployments.metrics import BatchMetrics
+from serve_app.deployments.replica import BatchedWorker, timed
 from serve_app.models.zoo.opening import Watch, open_extractor, unwatched
 from serve_app.types import Crops, Embeddings
 
@@ -18,11 +19,16 @@ class Extractor:
         self, pipeline: PipelineConfig, cache_dir: Path, watch: Watch = unwatched
     ) -> None:
         stage = open_extractor(pipeline, cache_dir, watch)
-        self._worker: BatchedWorker[Crops, Embeddings] = BatchedWorker(stage.run, cost=len)
+        self._worker: BatchedWorker[Crops, Embeddings] = BatchedWorker(
+            timed("extract", stage.run), cost=len, observe=BatchMetrics("extractor", "replica")
+        )
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._worker.configure(user_config)
 
-    async def extract(self, items: Sequence[Crops]) -> list[Embeddings | FaceServeError]:
-        """Each item is all crops of one image: a face more in the same call costs no hop."""
-        return await self._worker.answer(items)
+    async def extract(self, call: StageCall[Crops]) -> StageReply[Embeddings]:
+        """Each item is crops of one image: a face more in the same call costs no hop."""
+        return await self._worker.answer(call)
+
+    async def forget(self, gone: Sequence[tuple[CallId, int]]) -> None:
+        self._worker.forget(gone)

@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from serve_app.config import BatchSettings, IndexConfig, SnapshotConfig
-from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered
+from serve_app.deployments.calls import CallId, StageCall, StageReply
+from serve_app.deployments.metrics import BatchMetrics
+from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered, timed
 from serve_app.errors import FaceServeError
 from serve_app.index.batch import Answer
 from serve_app.index.cache import GalleryCache
@@ -36,8 +38,9 @@ READERS = 2
 CHECKERS = 1
 Result = TypeVar("Result")
 
-GROUP_COMMIT = BatchSettings(slots=1, max_cost=2000, max_queue_cost=100_000)
-"""Mutations of one transaction, counted in templates: it holds the gallery's lock."""
+GROUP_COMMIT = BatchSettings(slots=1, max_cost=2000, max_queue_cost=100_000, overtake_s=0)
+"""Mutations of one transaction, counted in templates: it holds the gallery's lock. They are made in
+the order they came in."""
 
 
 class Index:
@@ -69,7 +72,9 @@ class Index:
         )
         self._keeper.start()
         self._searches: BatchedWorker[SearchRequest, Answer] = BatchedWorker(
-            self._cache.search, cost=lambda request: request.cost
+            timed("search", self._cache.search),
+            cost=lambda request: request.cost,
+            observe=BatchMetrics("index", "replica"),
         )
         # Group commit: what comes while a gallery's transaction runs shares the next one. SQLite
         # has one writer, so there all galleries do.
@@ -89,8 +94,11 @@ class Index:
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._searches.configure(user_config)
 
-    async def search(self, requests: Sequence[SearchRequest]) -> list[Answer | FaceServeError]:
-        return await self._searches.answer(requests)
+    async def search(self, call: StageCall[SearchRequest]) -> StageReply[Answer]:
+        return await self._searches.answer(call)
+
+    async def forget(self, gone: Sequence[tuple[CallId, int]]) -> None:
+        self._searches.forget(gone)
 
     async def change(self, mutation: Mutation) -> Receipt | FaceServeError:
         """Make ``mutation`` happen, once, however often it is sent."""

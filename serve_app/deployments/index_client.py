@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-from serve_app.batching import Batcher
+from serve_app.batching import Admission, Batcher, Piece
 from serve_app.config import BatchSettings
-from serve_app.deployments.clients import RETRY, StageCaller
+from serve_app.deployments.metrics import BatchMetrics
+from serve_app.deployments.stage_caller import RETRY, StageCaller
 from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableError
+from serve_app.index.batch import Answer as ShardAnswer
 from serve_app.index.mutations import (
     Add,
     Create,
@@ -25,6 +28,7 @@ from serve_app.index.mutations import (
 )
 from serve_app.index.records import SearchRequest
 from serve_app.index.sharding import ShardedSearch
+from serve_app.request_context import current_request
 from serve_app.types import (
     Consistency,
     Embeddings,
@@ -52,15 +56,20 @@ class RayIndex:
     nothing, and a change is made once, by its operation.
     """
 
-    def __init__(self, shards: Sequence[DeploymentHandle], timeout_s: float) -> None:
+    def __init__(
+        self, shards: Sequence[DeploymentHandle], timeout_s: float, admission: Admission
+    ) -> None:
         self._shards = [StageCaller("index", handle, timeout_s) for handle in shards]
         self._store = self._shards[0]  # each has it; any replica will do
         self._batcher: Batcher[SearchRequest, SearchResult] = Batcher(
-            self._send, BatchSettings(), cost=lambda request: request.cost, retry=True
+            self._send if len(shards) > 1 else self._store.sender("search"),
+            BatchSettings(),
+            cost=lambda request: request.cost,
+            retry=True,
+            abandon=True,
+            observe=BatchMetrics("index", "ingress"),
         )
-        self._sharded = ShardedSearch(
-            [partial(shard.call, "search") for shard in self._shards], self._describe
-        )
+        admission.watch(self._batcher)
 
     def configure(self, settings: BatchSettings) -> None:
         self._batcher.configure(settings)
@@ -73,7 +82,8 @@ class RayIndex:
         *,
         consistency: Consistency = Consistency.STRONG,
     ) -> SearchResult:
-        return await self._batcher.submit(SearchRequest(key, probes, top_k, consistency))
+        request = SearchRequest(key, probes, top_k, consistency)
+        return await self._batcher.submit(request, current_request())
 
     async def build(
         self,
@@ -171,11 +181,24 @@ class RayIndex:
         return answer
 
     async def _send(
-        self, items: Sequence[SearchRequest]
+        self, pieces: Sequence[Piece[SearchRequest]]
     ) -> Sequence[SearchResult | FaceServeError]:
-        if len(self._shards) > 1:
-            return await self._sharded.search(items)
-        answers: Sequence[SearchResult | FaceServeError] = await self._shards[0].call(
-            "search", items
-        )
-        return answers
+        """A batch to all shards. They are asked several times, so their own spans overlap: what an
+        item took is the whole."""
+        begun = time.monotonic()
+        deadline = max(piece.context.deadline for piece in pieces)
+
+        async def search(
+            shard: StageCaller, asked: Sequence[SearchRequest]
+        ) -> Sequence[ShardAnswer]:
+            left_s = deadline - time.monotonic()
+            reply = await shard.ask("search", asked, [left_s] * len(asked))
+            answers: Sequence[ShardAnswer] = reply.answers
+            return answers
+
+        sharded = ShardedSearch([partial(search, shard) for shard in self._shards], self._describe)
+        try:
+            return await sharded.search([piece.item for piece in pieces])
+        finally:
+            for piece in pieces:
+                piece.context.spans.add("search", time.monotonic() - begun)

@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.app import create_app
+from serve_app.batching import Admission
 from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, validate
 from serve_app.deployments.clients import RayDetector, RayExtractor
 from serve_app.deployments.index_client import RayIndex
+from serve_app.deployments.metrics import RequestMetrics
 from serve_app.fetching import Fetcher
 from serve_app.service import GalleryService, RecognitionService
 
@@ -26,9 +28,10 @@ class Ingress:
         args: ServiceArgs,
     ) -> None:
         timeout_s = args.limits.request_timeout_s
-        self._detector = RayDetector(detector, timeout_s)
-        self._extractor = RayExtractor(extractor, timeout_s)
-        self._index = RayIndex(shards, timeout_s)
+        self._admission = Admission()
+        self._detector = RayDetector(detector, timeout_s, self._admission)
+        self._extractor = RayExtractor(extractor, timeout_s, self._admission)
+        self._index = RayIndex(shards, timeout_s, self._admission)
         self._pipeline = pipeline
         self._args = args
         self._configure({})
@@ -41,6 +44,7 @@ class Ingress:
         self._detector.configure(batching.detector)
         self._extractor.configure(batching.extractor)
         self._index.configure(batching.index)
+        self._admission.configure(batching.admission)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Ray Serve's hook: the app is built in the replica, so nothing of it is pickled."""
@@ -51,5 +55,11 @@ class Ingress:
             timeout_s=self._args.fetch.timeout_s,
         )
         return create_app(
-            service, GalleryService(self._index), fetcher, self._pipeline, self._args.limits
+            service,
+            GalleryService(self._index),
+            fetcher,
+            self._pipeline,
+            self._args.limits,
+            self._admission,
+            RequestMetrics(),
         )

@@ -8,40 +8,58 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from serve_app.batching import Batcher
+from serve_app.batching import Batcher, BatchEvent, Piece
 from serve_app.config import BatchSettings, validate
-from serve_app.errors import FaceServeError
+from serve_app.deployments.calls import CallId, StageCall, StageReply
+from serve_app.errors import DeadlineExceededError, FaceServeError
+from serve_app.priority import step_back
+from serve_app.request_context import RequestContext, Spans
 
 logger = logging.getLogger(__name__)
 
 LANES_AT_ONCE = 8
 
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Answers = TypeVar("Answers")
 
 Settling: TypeAlias = "Answer | FaceServeError | Future[Answer | FaceServeError]"
 """An answer, or its future."""
 
+Work: TypeAlias = "Callable[[Sequence[Item], Sequence[Spans]], Sequence[Settling[Answer]]]"
+"""A stage: items to answers, each item's time into its spans."""
+
 
 class BatchedWorker(Generic[Item, Answer]):
     """Runs ``work`` on batches gathered from all calls to this replica, one at a time. An item's
-    answer may be a future: the thread goes on, the item's caller waits for it."""
+    answer may be a future: the thread goes on, the item's caller waits for it.
+
+    Items whose deadline has passed, or that nobody waits for any more, are dropped before they are
+    begun. ``singly``: for a stage that takes its items one after the other anyway; they are then
+    dropped until their own turn, not only until their batch's.
+    """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Item]], Sequence[Settling[Answer]]],
+        work: Work[Item, Answer],
         *,
         cost: Callable[[Item], int],
+        singly: bool = False,
+        observe: Callable[[BatchEvent], None] = lambda _: None,
     ) -> None:
         self._work = work
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stage")
+        self._singly = singly
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="stage", initializer=step_back)
         self._batcher: Batcher[Item, Answer | Future[Answer | FaceServeError]] = Batcher(
-            self._run, BatchSettings(), cost=cost
+            self._run, BatchSettings(), cost=cost, observe=observe
         )
+        self._calls: dict[CallId, list[asyncio.Task[Answer | FaceServeError]]] = {}
 
     def configure(self, user_config: Mapping[str, Any]) -> None:
         """On the event loop only (Ray runs a ``reconfigure`` that is not async in a thread).
@@ -50,23 +68,76 @@ class BatchedWorker(Generic[Item, Answer]):
         """
         self._batcher.configure(validate(BatchSettings, user_config, "user_config"))
 
-    async def answer(self, items: Sequence[Item]) -> list[Answer | FaceServeError]:
+    async def answer(self, call: StageCall[Item]) -> StageReply[Answer]:
         """One answer or error an item, in order."""
-        return list(await asyncio.gather(*(answered(self._settled(item)) for item in items)))
+        contexts = [RequestContext.within(seconds, admitted=True) for seconds in call.remaining_s]
+        tasks = [
+            asyncio.create_task(answered(self._settled(item, context)))
+            for item, context in zip(call.items, contexts, strict=True)
+        ]
+        self._calls[call.id] = tasks
+        try:
+            results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            del self._calls[call.id]
+        answers = [not_wanted() if isinstance(r, asyncio.CancelledError) else r for r in results]
+        return StageReply(answers, [context.spans.seconds for context in contexts])
 
-    async def _settled(self, item: Item) -> Answer:
-        answer = await self._batcher.submit(item)
+    def forget(self, gone: Sequence[tuple[CallId, int]]) -> None:
+        """Drop items of calls, by their positions, that are here and not begun; the rest of their
+        calls goes on."""
+        for call, position in gone:
+            if call in self._calls:
+                self._calls[call][position].cancel()
+
+    async def _settled(self, item: Item, context: RequestContext) -> Answer:
+        answer = await self._batcher.submit(item, context)
         if isinstance(answer, Future):
             future: Future[Answer | FaceServeError] = answer
-            settled = await asyncio.wrap_future(future)
+            with context.spans.measure("queue"):
+                settled = await asyncio.wrap_future(future)
             if isinstance(settled, FaceServeError):
                 raise settled
             return settled
         return answer
 
-    async def _run(self, items: list[Item]) -> Sequence[Settling[Answer]]:
+    async def _run(self, pieces: list[Piece[Item]]) -> Sequence[Settling[Answer]]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._work, items)
+        work = self._one_by_one if self._singly else self._at_once
+        return await loop.run_in_executor(self._thread, work, pieces)
+
+    def _at_once(self, pieces: Sequence[Piece[Item]]) -> Sequence[Settling[Answer]]:
+        return self._work([p.item for p in pieces], [p.context.spans for p in pieces])
+
+    def _one_by_one(self, pieces: Sequence[Piece[Item]]) -> Sequence[Settling[Answer]]:
+        begun = time.monotonic()
+        answers: list[Settling[Answer]] = []
+        for piece in pieces:
+            now = time.monotonic()
+            piece.context.spans.add("queue", now - begun)
+            answers += self._at_once([piece]) if piece.is_wanted(now) else [not_wanted()]
+        return answers
+
+
+def not_wanted() -> DeadlineExceededError:
+    """The answer of an item that was dropped: nobody reads it."""
+    return DeadlineExceededError("nobody waits for it any more")
+
+
+def timed(
+    stage: str, work: Callable[[Sequence[Item]], Answers]
+) -> Callable[[Sequence[Item], Sequence[Spans]], Answers]:
+    """``work`` on whole batches, whose time is that of each item in it: so long it took for it."""
+
+    def run(items: Sequence[Item], spans: Sequence[Spans]) -> Answers:
+        started = time.perf_counter()
+        try:
+            return work(items)
+        finally:
+            for one in spans:
+                one.add(stage, time.perf_counter() - started)
+
+    return run
 
 
 class LanedWorker(Generic[Item, Answer]):
@@ -101,8 +172,9 @@ class LanedWorker(Generic[Item, Answer]):
             if lane.is_idle and self._lanes.get(name) is lane:
                 del self._lanes[name]
 
-    async def _run(self, items: list[Item]) -> Sequence[Answer | FaceServeError]:
+    async def _run(self, pieces: list[Piece[Item]]) -> Sequence[Answer | FaceServeError]:
         loop = asyncio.get_running_loop()
+        items = [piece.item for piece in pieces]
         return await loop.run_in_executor(self._threads, self._work, items)
 
 

@@ -20,6 +20,7 @@ from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.loading import Loaded, Loader, breathe
 from serve_app.index.records import Changes, Moment, Passed, SearchRequest
 from serve_app.index.store import GalleryStore
+from serve_app.priority import step_back
 from serve_app.types import Consistency, GalleryInfo, Shard
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class GalleryCache:
         self._swaps: dict[str, Future[None]] = {}  # and not for these
         self._swap_after: dict[str, float] = {}  # monotonic seconds, of those that failed
         self._lock = threading.RLock()  # a future that is done calls back at once
-        self._beside = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._beside = ThreadPoolExecutor(2, thread_name_prefix="load", initializer=step_back)
         self._swapper = ThreadPoolExecutor(1, thread_name_prefix="swap")  # never before a load
         self._down_until = 0.0
 

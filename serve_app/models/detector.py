@@ -11,6 +11,7 @@ from typing import Protocol
 from serve_app.errors import FaceServeError
 from serve_app.imaging import ImageLimits, decode
 from serve_app.models.alignment import crop_face, resize
+from serve_app.request_context import Spans
 from serve_app.types import Crop, Detection, Face, Image
 
 logger = logging.getLogger(__name__)
@@ -70,15 +71,21 @@ class DetectStage:
     def crop(self, image: Image) -> Crop:
         return resize(image)
 
-    def run(self, items: Sequence[DetectItem]) -> list[DetectAnswer | FaceServeError]:
-        """One answer an item, in order. A bad image fails alone, with its error as its answer."""
-        return [self._run_one(item) for item in items]
+    def run(
+        self, items: Sequence[DetectItem], spans: Sequence[Spans]
+    ) -> list[DetectAnswer | FaceServeError]:
+        """One answer an item, in order, and where its time went into its spans. A bad image fails
+        alone, with its error as its answer."""
+        return [self._run_one(*pair) for pair in zip(items, spans, strict=True)]
 
-    def _run_one(self, item: DetectItem) -> DetectAnswer | FaceServeError:
+    def _run_one(self, item: DetectItem, spans: Spans) -> DetectAnswer | FaceServeError:
         try:
-            if item.threshold is None:
-                return self.crop_whole(item.image)
-            return self.detect(item.image, item.threshold)
+            with spans.measure("decode"):
+                image = self.decode(item.image)
+            with spans.measure("detect"):
+                return (
+                    self.crop(image) if item.threshold is None else self.find(image, item.threshold)
+                )
         except FaceServeError as error:
             return error
         except Exception as error:

@@ -45,7 +45,7 @@ async def embed(extractor: Extractor, crops: Sequence[Crop], crops_a_call: int) 
             failures |= {start + position: e for position, e in alone.failures.items()}
             if alone.embeddings is not None:
                 parts.append(alone.embeddings)
-    return Embedded(_joined(parts), failures)
+    return Embedded(joined(parts) if parts else None, failures)
 
 
 async def _extract(extractor: Extractor, crops: Sequence[Crop]) -> Embeddings:
@@ -55,9 +55,8 @@ async def _extract(extractor: Extractor, crops: Sequence[Crop]) -> Embeddings:
     return embeddings
 
 
-def _joined(parts: Sequence[Embeddings]) -> Embeddings | None:
-    if not parts:
-        return None
+def joined(parts: Sequence[Embeddings]) -> Embeddings:
+    """One of several, in their order. Raises UnavailableError if they came of two models."""
     if len({part.model_id for part in parts}) > 1:
         raise UnavailableError("the extractor is being replaced by another model: try again")
     return Embeddings(parts[0].model_id, np.concatenate([part.vectors for part in parts]))

@@ -21,7 +21,8 @@ from serve_app.types import Shard
 logger = logging.getLogger(__name__)
 
 BUILT, NOTHING_TO_DO, FAILED = 0, 3, 4
-NICENESS = 10
+NICENESS = 19
+"""Behind the threads that answer searches, which are nice themselves (serve_app.priority)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import pytest
 
-from serve_app.batching import Batcher, BatchRecord
+from serve_app.batching import Batcher, BatchEvent, BatchRecord, Dropped, Piece
 from serve_app.config import BatchSettings
 from serve_app.errors import (
+    DeadlineExceededError,
     FaceServeError,
     InvalidImageError,
     OverloadedError,
     UnavailableError,
 )
+
+
+Item = TypeVar("Item")
+
+
+def batching(
+    run: Callable[[list[Item]], Awaitable[Sequence[Any]]], settings: BatchSettings, **options: Any
+) -> Batcher[Item, Any]:
+    """A batcher over ``run``, which only looks at the items."""
+
+    async def on_items(pieces: list[Piece[Item]]) -> Sequence[Any]:
+        return await run([piece.item for piece in pieces])
+
+    return Batcher(on_items, settings, **options)
 
 
 class Stage:
@@ -67,7 +83,7 @@ def own_cost(item: int) -> int:
 
 async def test_idle_sends_at_once_and_busy_gathers() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(slots=1, max_cost=8))
+    batcher = batching(stage, BatchSettings(slots=1, max_cost=8))
     tasks = submit(batcher, 1)
     await settle()
     assert stage.batches == [[1]]
@@ -83,7 +99,7 @@ async def test_idle_sends_at_once_and_busy_gathers() -> None:
 
 async def test_slots_bound_the_batches_under_way() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(slots=3, max_cost=1))
+    batcher = batching(stage, BatchSettings(slots=3, max_cost=1))
     tasks = submit(batcher, *range(7))
     for done in range(7):
         await settle()
@@ -95,7 +111,7 @@ async def test_slots_bound_the_batches_under_way() -> None:
 
 async def test_a_free_slot_sends_though_another_is_busy() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(slots=2, max_cost=8))
+    batcher = batching(stage, BatchSettings(slots=2, max_cost=8))
     tasks = submit(batcher, 1)
     await settle()
     tasks += submit(batcher, 2)
@@ -111,7 +127,7 @@ async def test_a_free_slot_sends_though_another_is_busy() -> None:
 
 async def test_cost_fills_a_batch_first_come_first_served() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_cost=10), cost=own_cost)
+    batcher = batching(stage, BatchSettings(max_cost=10, overtake_s=0), cost=own_cost)
     tasks = submit(batcher, 1, 6, 4, 5, 5, 1)
     batches = [[1], [6, 4], [5, 5], [1]]
     for count in range(1, len(batches) + 1):
@@ -121,9 +137,20 @@ async def test_cost_fills_a_batch_first_come_first_served() -> None:
     assert await asyncio.gather(*tasks) == [10, 60, 40, 50, 50, 10]
 
 
-async def test_a_cheap_item_does_not_overtake_a_dear_one() -> None:
+async def test_a_cheap_item_overtakes_a_dear_one_if_it_may() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_cost=10), cost=own_cost)
+    batcher = batching(stage, BatchSettings(max_cost=10, overtake_s=60), cost=own_cost)
+    tasks = submit(batcher, 1, 8, 5, 2)
+    for _ in range(3):
+        await settle()
+        stage.finish()
+    assert stage.batches == [[1], [2, 5], [8]]
+    await asyncio.gather(*tasks)
+
+
+async def test_first_come_first_served_where_nobody_may_overtake() -> None:
+    stage = Stage()
+    batcher = batching(stage, BatchSettings(max_cost=10, overtake_s=0), cost=own_cost)
     tasks = submit(batcher, 1, 8, 5, 2)
     for _ in range(3):
         await settle()
@@ -134,7 +161,7 @@ async def test_a_cheap_item_does_not_overtake_a_dear_one() -> None:
 
 async def test_an_item_dearer_than_a_batch_goes_alone() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_cost=10), cost=own_cost)
+    batcher = batching(stage, BatchSettings(max_cost=10, overtake_s=0), cost=own_cost)
     tasks = submit(batcher, 1, 2, 30, 3)
     for _ in range(4):
         await settle()
@@ -148,7 +175,7 @@ async def test_an_item_dearer_than_a_batch_goes_alone() -> None:
 
 async def test_a_full_queue_refuses() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_queue_cost=10), cost=own_cost)
+    batcher = batching(stage, BatchSettings(max_queue_cost=10, overtake_s=0), cost=own_cost)
     tasks = submit(batcher, 1)
     await settle()
     tasks += submit(batcher, 4, 6)  # what is under way does not count
@@ -170,7 +197,7 @@ async def test_a_full_queue_refuses() -> None:
 
 async def test_an_empty_queue_takes_even_the_dearest_item() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_queue_cost=10), cost=own_cost)
+    batcher = batching(stage, BatchSettings(max_queue_cost=10), cost=own_cost)
     tasks = submit(batcher, 1, 50)
     await settle()
     assert batcher.queued_cost == 50
@@ -182,7 +209,7 @@ async def test_an_empty_queue_takes_even_the_dearest_item() -> None:
 
 async def test_a_cancelled_waiting_item_never_runs_and_frees_its_cost() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_cost=10), cost=own_cost)
+    batcher = batching(stage, BatchSettings(max_cost=10, overtake_s=0), cost=own_cost)
     tasks = submit(batcher, 1, 7, 9, 3)
     await settle()
     tasks[2].cancel()
@@ -198,7 +225,7 @@ async def test_a_cancelled_waiting_item_never_runs_and_frees_its_cost() -> None:
 
 async def test_cancelled_items_do_not_keep_a_queue_full() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_queue_cost=3))
+    batcher = batching(stage, BatchSettings(max_queue_cost=3))
     tasks = submit(batcher, 1, 2, 3, 4)
     await settle()
     for task in tasks[1:]:
@@ -215,7 +242,7 @@ async def test_cancelled_items_do_not_keep_a_queue_full() -> None:
 
 async def test_a_cancelled_running_item_leaves_the_others_alone() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings())
+    batcher = batching(stage, BatchSettings())
     tasks = submit(batcher, 1, 2, 3)
     await settle()
     stage.finish()
@@ -239,7 +266,7 @@ async def test_an_error_among_the_answers_fails_its_item_alone() -> None:
     async def run(items: list[int]) -> Sequence[int | FaceServeError]:
         return [InvalidImageError("bad") if item == 2 else item for item in items]
 
-    batcher: Batcher[int, int] = Batcher(run, BatchSettings())
+    batcher = batching(run, BatchSettings())
     results = await asyncio.gather(*submit(batcher, 1, 2, 3), return_exceptions=True)
     assert [results[0], results[2]] == [1, 3]
     assert isinstance(results[1], InvalidImageError)
@@ -248,7 +275,7 @@ async def test_an_error_among_the_answers_fails_its_item_alone() -> None:
 @pytest.mark.parametrize("retry", [False, True])
 async def test_a_run_that_raises_fails_its_batch_and_no_other(retry: bool) -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_cost=2), retry=retry)
+    batcher = batching(stage, BatchSettings(max_cost=2), retry=retry)
     tasks = submit(batcher, 1, 2, 3, 4)
     await settle()
     stage.finish()
@@ -268,7 +295,7 @@ async def test_a_wrong_number_of_answers_fails_the_batch(count: int) -> None:
         await asyncio.sleep(0)
         return [0] * count if len(items) == 2 else items
 
-    batcher: Batcher[int, int] = Batcher(run, BatchSettings())
+    batcher = batching(run, BatchSettings())
     results = await asyncio.gather(*submit(batcher, 1, 2, 3), return_exceptions=True)
     assert results[0] == 1
     assert [type(result) for result in results[1:]] == [FaceServeError, FaceServeError]
@@ -294,7 +321,7 @@ class Dying:
 async def test_items_of_a_dead_replica_are_tried_again_singly() -> None:
     """The one that killed it must not take its neighbours along twice."""
     stage = Dying(poison=3)
-    batcher = Batcher(stage, BatchSettings(), retry=True)
+    batcher = batching(stage, BatchSettings(), retry=True)
     results = await asyncio.gather(*submit(batcher, 1, 2, 3, 4), return_exceptions=True)
     assert stage.batches == [[1], [2, 3, 4], [2], [3], [4]]
     assert [results[0], results[1], results[3]] == [10, 20, 40]
@@ -304,14 +331,14 @@ async def test_items_of_a_dead_replica_are_tried_again_singly() -> None:
 
 async def test_a_single_item_is_tried_again_once() -> None:
     stage = Dying(deaths=1)
-    batcher = Batcher(stage, BatchSettings(), retry=True)
+    batcher = batching(stage, BatchSettings(), retry=True)
     assert await batcher.submit(7) == 70
     assert stage.batches == [[7], [7]]
 
 
 async def test_nothing_is_tried_again_unless_that_is_safe() -> None:
     stage = Dying(deaths=1)
-    batcher = Batcher(stage, BatchSettings())
+    batcher = batching(stage, BatchSettings())
     with pytest.raises(UnavailableError, match="replica died"):
         await batcher.submit(7)
     assert stage.batches == [[7]]
@@ -320,7 +347,7 @@ async def test_nothing_is_tried_again_unless_that_is_safe() -> None:
 
 async def test_a_cancelled_item_is_not_tried_again() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(slots=1), retry=True)
+    batcher = batching(stage, BatchSettings(slots=1), retry=True)
     tasks = submit(batcher, 1)
     await settle()
     tasks += submit(batcher, 2, 3)
@@ -338,7 +365,7 @@ async def test_a_cancelled_item_is_not_tried_again() -> None:
 async def test_a_batch_that_is_broken_off_leaves_nobody_waiting(first: Exception | None) -> None:
     """Also if that happens while its items are tried again."""
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(), retry=True)
+    batcher = batching(stage, BatchSettings(), retry=True)
     tasks = submit(batcher, 1)
     await settle()
     tasks += submit(batcher, 2, 3)
@@ -368,7 +395,7 @@ async def test_a_batch_runs_in_nobodys_context() -> None:
         seen.append(request_id.get())
         return items
 
-    batcher: Batcher[int, int] = Batcher(run, BatchSettings(max_cost=2))
+    batcher = batching(run, BatchSettings(max_cost=2))
     request_id.set("mine")
     assert await asyncio.gather(*submit(batcher, 1, 2, 3)) == [1, 2, 3]
     assert seen == ["none", "none"]
@@ -379,7 +406,7 @@ async def test_a_batch_runs_in_nobodys_context() -> None:
 
 async def test_configure_applies_to_what_waits() -> None:
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(slots=1, max_cost=1))
+    batcher = batching(stage, BatchSettings(slots=1, max_cost=1))
     tasks = submit(batcher, 1, 2, 3, 4)
     await settle()
     assert stage.batches == [[1]]
@@ -402,7 +429,7 @@ async def test_an_observer_that_fails_costs_no_slot() -> None:
         if record.cost == 1:
             raise ValueError("no such metric")
 
-    batcher = Batcher(Dying(), BatchSettings(), cost=own_cost, observe=observe)
+    batcher = batching(Dying(), BatchSettings(), cost=own_cost, observe=observe)
     with pytest.raises(UnavailableError):
         await asyncio.wait_for(batcher.submit(1), 5)
     assert await asyncio.wait_for(batcher.submit(2), 5) == 20
@@ -411,7 +438,7 @@ async def test_an_observer_that_fails_costs_no_slot() -> None:
 async def test_each_batch_is_told_with_its_longest_wait() -> None:
     records: list[BatchRecord] = []
     stage = Stage()
-    batcher = Batcher(stage, BatchSettings(max_cost=10), cost=own_cost, observe=records.append)
+    batcher = batching(stage, BatchSettings(max_cost=10), cost=own_cost, observe=records.append)
     tasks = submit(batcher, 1, 3, 4)
     await asyncio.sleep(0.05)
     tasks += submit(batcher, 2)
@@ -451,7 +478,7 @@ async def test_everyone_gets_the_answer_to_their_own_item(seed: int) -> None:
     def cost(item: tuple[int, int]) -> int:
         return item[1]
 
-    batcher: Batcher[tuple[int, int], int] = Batcher(run, settings, cost=cost, retry=True)
+    batcher = batching(run, settings, cost=cost, retry=True)
 
     async def client(number: int) -> str:
         await asyncio.sleep(chance.random() * 0.05)
@@ -485,7 +512,7 @@ async def test_a_reply_that_ray_cancels_leaves_nobody_waiting() -> None:
     async def cancelled(_: list[int]) -> list[int]:
         raise asyncio.CancelledError
 
-    batcher: Batcher[int, int] = Batcher(cancelled, BatchSettings(slots=1))
+    batcher = batching(cancelled, BatchSettings(slots=1))
     answers = await asyncio.wait_for(
         asyncio.gather(*(batcher.submit(i) for i in range(3)), return_exceptions=True), timeout=5
     )
@@ -502,7 +529,7 @@ async def test_a_batch_belongs_to_no_single_request() -> None:
         await asyncio.sleep(0)
         return items
 
-    batcher: Batcher[int, int] = Batcher(run, BatchSettings(slots=1, max_cost=2))
+    batcher = batching(run, BatchSettings(slots=1, max_cost=2))
 
     async def client(number: int) -> int:
         request.set(f"request {number}")

@@ -1,0 +1,123 @@
+"""The gate, around everything else: a request's deadline is set, it is let in or turned away, and
+its answer says where its time went.
+
+Pure ASGI. It decides by the head alone: under overload most requests end here, and one that was
+read, parsed and decoded first would have cost as much as a small one that is answered. Must not
+know what is asked, but for which addresses need the networks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.api.errors import invalid_value
+from serve_app.api.refusal import Refuser, Upload
+from serve_app.batching import Admission
+from serve_app.config import Limits
+from serve_app.errors import FaceServeError, OverloadedError
+from serve_app.request_context import STAGES, RequestContext, Spans, in_request
+
+TIMEOUT_HEADER = "Request-Timeout"
+"""Seconds that a client waits. (X-Request-Timeout-Seconds is Ray's own: it answers 408.)"""
+
+HEALTH = "/health"
+COSTLY = (
+    "/face-recognition-infer",
+    "/face-recognition-index-build",
+    "/face-recognition-index-add",
+    "/v1/infer:batch",
+)
+"""Ends of the addresses whose work goes through the networks. All else costs a look-up at most and
+stays possible under overload: removing, listing, dropping."""
+
+_SECONDS = re.compile(rb"\d{1,9}(\.\d{1,9})?")
+
+Observe = Callable[[int, Spans], None]
+"""Is told the status of each answer and where the request's time went."""
+
+
+class Gate:
+    """ASGI middleware."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        admission: Admission,
+        limits: Limits,
+        observe: Observe = lambda _status, _spans: None,
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._timeout_s = limits.request_timeout_s
+        self._refuser = Refuser(limits.body_bytes, limits.body_timeout_s)
+        self._observe = observe
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        spans = Spans()
+        send = self._watched(spans, send)
+        try:
+            context = RequestContext.within(timeout_of(scope, self._timeout_s))
+            self._check(scope)
+        except FaceServeError as error:
+            await self._refuser.refuse(error, scope, Upload(receive), send)
+            return
+        context.spans = spans
+        self._in_flight += 1
+        try:
+            with in_request(context):
+                await self._app(scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    def _check(self, scope: Scope) -> None:
+        """Raises OverloadedError."""
+        path: str = scope["path"]
+        if path.endswith(HEALTH):
+            return
+        if self._in_flight >= self._admission.max_in_flight:
+            wait_s = self._admission.expected_wait_s()
+            raise OverloadedError.after("too many requests are under way", wait_s)
+        if path.endswith(COSTLY):
+            self._admission.check()
+
+    def _watched(self, spans: Spans, send: Send) -> Send:
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if spans.seconds:
+                    value = server_timing(spans).encode("ascii")
+                    headers = [*message.get("headers", ()), (b"server-timing", value)]
+                    message = {**message, "headers": headers}
+                self._observe(message["status"], spans)
+            await send(message)
+
+        return watched
+
+
+def timeout_of(scope: Scope, most_s: float) -> float:
+    """Seconds that the request's client waits, at most ``most_s``. Raises InvalidRequestError."""
+    name = TIMEOUT_HEADER.lower().encode("ascii")
+    asked = [value for header, value in scope["headers"] if header == name]
+    for value in asked:
+        if not _SECONDS.fullmatch(value) or float(value) == 0:
+            raise invalid_value(
+                "header_value",
+                f"header.{TIMEOUT_HEADER}",
+                "Header should be a number of seconds above 0, like 2.5",
+            )
+    return min([most_s, *map(float, asked)])
+
+
+def server_timing(spans: Spans) -> str:
+    """The header ``Server-Timing`` (W3C): milliseconds of each stage that was reached."""
+    return ", ".join(
+        f"{stage};dur={spans.seconds[stage] * 1000:.1f}"
+        for stage in STAGES
+        if stage in spans.seconds
+    )

@@ -1,0 +1,23 @@
+"""Threads that compute step back behind those that answer.
+
+With all cores busy an event loop waits for its turn like any other thread; if those that compute
+are nicer than it, it is scheduled at once, and refusals and health checks stay quick under load
+(docs/decisions/0022). Computing loses nothing by it: event loops need little.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+COMPUTING = 10
+"""Added to a computing thread's nice value: about a tenth of the weight, where cores are short."""
+
+
+def step_back() -> None:
+    """Lower the calling thread's priority, for good: an executor's ``initializer``.
+
+    On Linux a nice value is a thread's own; elsewhere it is the whole process's and left alone.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + COMPUTING))
