@@ -32,8 +32,12 @@ class DetectItem:
 
     @property
     def cost(self) -> int:
-        """One for each started 256 KiB of image: it stands for decoding and caps a message."""
-        return 1 + len(self.image) // (256 * 1024)
+        return image_cost(len(self.image))
+
+
+def image_cost(size: int) -> int:
+    """One for each started 256 KiB of image: it stands for decoding and caps a message."""
+    return 1 + size // (256 * 1024)
 
 
 DetectAnswer = list[Face] | Crop
