@@ -583,6 +583,22 @@ async def test_a_batch_nobody_waits_for_is_abandoned_if_that_ends_it(abandon: bo
     assert batcher.is_idle
 
 
+async def test_callers_that_leave_at_once_leave_a_free_slot() -> None:
+    stage = Stage()
+    batcher = batching(stage, BatchSettings(slots=1), abandon=True)
+    for turns in range(4):
+        (task,) = submit(batcher, 1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await settle()
+        assert batcher.is_idle
+    (late,) = submit(batcher, 2)
+    await settle()
+    stage.finish()
+    assert await asyncio.wait_for(late, 5) == 20
+
+
 async def test_pieces_say_whether_they_are_wanted() -> None:
     """To whoever runs them, also in a thread: the rest of a batch may not be."""
     time = Time()
