@@ -188,7 +188,7 @@ class Batcher(Generic[Item, Answer]):
 
     async def _send(self, batch: list[Piece[Item]], cost: int) -> None:
         now = self._clock()
-        done = False
+        done = 0
         try:
             waits_s = tuple(now - piece.since for piece in batch)
             for piece, wait_s in zip(batch, waits_s, strict=True):
@@ -206,8 +206,8 @@ class Batcher(Generic[Item, Answer]):
             self._busy -= 1
             self._pump()
 
-    async def _answer(self, batch: list[Piece[Item]]) -> bool:
-        """Whether ``run`` did its work, be it in vain. Raises UnavailableError."""
+    async def _answer(self, batch: list[Piece[Item]]) -> int:
+        """The cost of what ``run`` did. Raises UnavailableError."""
         try:
             answers = await self._run(batch)
             if len(answers) != len(batch):
@@ -216,7 +216,7 @@ class Batcher(Generic[Item, Answer]):
             raise
         except Exception as error:
             _fail(batch, error)
-            return False
+            return 0
         for piece, answer in zip(batch, answers, strict=True):
             if piece.future.done():
                 continue
@@ -224,7 +224,11 @@ class Batcher(Generic[Item, Answer]):
                 piece.future.set_exception(answer)
             else:
                 piece.future.set_result(answer)
-        return True
+        return sum(
+            piece.cost
+            for piece, answer in zip(batch, answers, strict=True)
+            if not isinstance(answer, FaceServeError)
+        )
 
     async def _answer_singly(self, batch: list[Piece[Item]], error: UnavailableError) -> None:
         if not self._retry:

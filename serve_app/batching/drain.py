@@ -39,16 +39,19 @@ class Drain:
     def begun(self, batch: Hashable, cost: int, items: int, now: float) -> None:
         self._under_way[batch] = (cost, items, now)
 
-    def ended(self, batch: Hashable, now: float, *, done: bool) -> None:
-        """``done``: all of it. One that was broken off early tells nothing, one that was broken off
-        late tells that the stage is slow."""
+    def ended(self, batch: Hashable, now: float, *, done: int) -> None:
+        """``done``: cost of what was done of it; bad items are refused quickly and tell nothing. Of
+        what was broken off nothing is done, which tells something only if it was late."""
         cost, items, since = self._under_way.pop(batch)
         taken = now - since
-        if done or taken > cost * self.pace_s:
-            keep = 1 - 1 / MEMORY
-            self._seconds = keep * self._seconds + taken
-            self._cost = keep * self._cost + cost
-            self._items = keep * self._items + items
+        if not done:
+            if taken <= cost * self.pace_s:
+                return
+            done = cost
+        keep = 1 - 1 / MEMORY
+        self._seconds = keep * self._seconds + taken
+        self._cost = keep * self._cost + done
+        self._items = keep * self._items + items * done / cost
 
     def wait_s(self, queued: int, slots: int, now: float) -> float:
         """Expected seconds until work that comes now is begun, behind a cost of ``queued``."""

@@ -622,6 +622,21 @@ async def test_pieces_say_whether_they_are_wanted() -> None:
     assert seen == [False, True, False]
 
 
+async def test_what_fails_is_not_taken_for_quick_work() -> None:
+    time = Time()
+
+    async def run(items: list[int]) -> Sequence[int | FaceServeError]:
+        time.now += 0.001 if 0 in items else 8.0
+        return [item or InvalidImageError("bad") for item in items]
+
+    batcher = batching(run, BatchSettings(max_cost=1), cost=lambda _: 8, clock=time.clock)
+    assert await batcher.submit(1) == 1
+    for _ in range(30):
+        with pytest.raises(InvalidImageError):
+            await batcher.submit(0)
+    assert batcher.forecast(1).service_s == 1.0
+
+
 async def test_a_forecast_counts_what_would_be_taken_before() -> None:
     time, stage = Time(), Stage()
     settings = BatchSettings(max_cost=4, overtake_s=1000)

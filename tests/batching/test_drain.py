@@ -8,7 +8,7 @@ from serve_app.batching.drain import MEMORY, Drain
 def work(drain: Drain, count: int, *, cost: int, items: int, seconds: float) -> None:
     for _ in range(count):
         drain.begun("batch", cost, items, 0.0)
-        drain.ended("batch", seconds, done=True)
+        drain.ended("batch", seconds, done=cost)
 
 
 def test_nothing_is_known_at_the_start() -> None:
@@ -47,7 +47,7 @@ def test_the_wait_is_what_is_before_over_the_rate_of_all_slots() -> None:
     assert drain.wait_s(0, 2, 100.0) == pytest.approx(1.5)  # 30 are under way, 20 a second
     assert drain.wait_s(10, 2, 100.0) == pytest.approx(2.0)
     assert drain.wait_s(10, 2, 100.5) == pytest.approx(1.5)
-    drain.ended("a", 101.0, done=True)
+    drain.ended("a", 101.0, done=10)
     assert drain.wait_s(10, 2, 101.0) == 0
 
 
@@ -72,5 +72,16 @@ def test_what_was_broken_off_tells_only_if_it_took_long(seconds: float, pace_s: 
     drain = Drain()
     work(drain, 100, cost=10, items=10, seconds=1.0)
     drain.begun("broken", 10, 10, 0.0)
-    drain.ended("broken", seconds, done=False)
+    drain.ended("broken", seconds, done=0)
     assert drain.pace_s == pytest.approx(pace_s, rel=0.1)
+
+
+def test_bad_items_that_are_refused_quickly_do_not_make_a_stage_look_quick() -> None:
+    drain = Drain()
+    work(drain, 50, cost=10, items=10, seconds=1.0)
+    for done, seconds in ((0, 0.001), (2, 0.2)):
+        for _ in range(50):
+            drain.begun("batch", 10, 10, 0.0)
+            drain.ended("batch", seconds, done=done)
+        assert drain.pace_s == pytest.approx(0.1)
+        assert drain.usual_cost == 1

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from serve_app.batching import BatchEvent, Dropped
 from serve_app.config import BatchSettings
 from serve_app.deployments.calls import StageCall
 from serve_app.deployments.detector import Detector
@@ -156,7 +157,10 @@ async def test_what_was_sent_but_not_begun_is_dropped_when_its_caller_went_away(
 
 async def test_one_by_one_it_is_dropped_also_while_its_batch_runs() -> None:
     work = Held()
-    stage: BatchedWorker[int, int] = BatchedWorker(work, cost=lambda _: 1, singly=True)
+    events: list[BatchEvent] = []
+    stage: BatchedWorker[int, int] = BatchedWorker(
+        work, cost=lambda _: 1, singly=True, observe=events.append
+    )
     stage.configure({"max_cost": 8})
     first, second = call(0), call(1, 2, 3)
     running = [asyncio.create_task(stage.answer(one)) for one in (first, second)]
@@ -168,6 +172,7 @@ async def test_one_by_one_it_is_dropped_also_while_its_batch_runs() -> None:
     work.go_on(9)
     await asyncio.wait_for(asyncio.gather(*running), 30)
     assert work.begun == [0, 1, 3]
+    assert [event for event in events if isinstance(event, Dropped)] == [Dropped("gone")]
 
 
 async def test_a_call_that_is_cancelled_is_dropped_whole() -> None:

@@ -91,3 +91,12 @@ def test_cost_grows_with_the_bytes() -> None:
     sizes = [0, 256 * 1024 - 1, 256 * 1024, 10 * 1024 * 1024]
     assert [image_cost(size) for size in sizes] == [1, 1, 2, 41]
     assert DetectItem(bytes(600_000), 0.5).cost == 3
+
+
+def test_a_drawing_that_is_packed_small_costs_its_pixels() -> None:
+    drawing = np.zeros((3000, 4000, 3), np.uint8)
+    data = bytes(cv2.imencode(".png", drawing)[1].tobytes())
+    assert len(data) < 256 * 1024
+    assert DetectItem(data, 0.5).cost == 12
+    claims = data[:16] + bytes([255] * 8) + data[24:]
+    assert DetectItem(claims, 0.5).cost == 65
