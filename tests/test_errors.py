@@ -9,7 +9,7 @@ import re
 import pytest
 
 from serve_app import errors
-from serve_app.errors import FaceServeError
+from serve_app.errors import FaceServeError, OverloadedError
 
 CLASSES = [
     value
@@ -43,3 +43,14 @@ def test_takes_one_message_and_no_more(error: type[FaceServeError]) -> None:
 def test_an_unforeseen_error_says_nothing_of_the_machine() -> None:
     assert str(FaceServeError()) == "internal error"
     assert FaceServeError.code == "internal"
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.2, 1), (1.5, 2), (3600, 60)])
+def test_an_overload_says_when_it_is_over_also_in_another_process(
+    seconds: float, told: int
+) -> None:
+    error = OverloadedError.after("too many requests are waiting", seconds)
+    copy = pickle.loads(pickle.dumps(error))
+    assert copy.retry_after_s == error.retry_after_s == min(seconds, 60)
+    assert str(copy) == f"too many requests are waiting: try again in {told} s"
+    assert OverloadedError("full").retry_after_s == 1

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 
 from serve_app.errors import InvalidImageError, TooLargeError
-from serve_app.imaging import FORMATS, ImageLimits, decode, encode_jpeg, read_size
+from serve_app.imaging import FORMATS, ImageLimits, decode, encode_jpeg, pixels_told, read_size
 from serve_app.types import Image
 
 LIMITS = ImageLimits()
@@ -290,3 +290,16 @@ def test_a_side_beyond_opencvs_limit_is_an_invalid_image(kind: str) -> None:
     PillowImage.new("RGB", (1_100_000, 1)).save(file, kind)
     with pytest.raises(InvalidImageError):
         decode(file.getvalue(), ImageLimits())
+
+
+@pytest.mark.parametrize("extension", [".png", ".bmp", ".gif"])
+def test_pixels_are_told_by_the_first_bytes(extension: str) -> None:
+    file = io.BytesIO()
+    PillowImage.new("RGB", (70, 300)).save(file, extension[1:])
+    assert pixels_told(file.getvalue()) == 70 * 300
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF8", b"\xff\xd8\xff", b"x"])
+def test_of_other_bytes_no_pixels_are_told(data: bytes) -> None:
+    assert pixels_told(data) == 0
+    assert pixels_told(data + bytes(5)) == 0

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.errors import invalid_value
-from serve_app.api.refusal import Refuser, Upload
+from serve_app.api.refusal import Refuser, Upload, content_length
 from serve_app.batching import Admission
 from serve_app.config import Limits
 from serve_app.errors import FaceServeError, OverloadedError
@@ -52,6 +52,7 @@ class Gate:
         self._app = app
         self._admission = admission
         self._timeout_s = limits.request_timeout_s
+        self._image_bytes = limits.image_bytes
         self._refuser = Refuser(limits.body_bytes, limits.body_timeout_s)
         self._observe = observe
         self._in_flight = 0
@@ -85,7 +86,8 @@ class Gate:
             wait_s = self._admission.expected_wait_s()
             raise OverloadedError.after("too many requests are under way", wait_s)
         if path.endswith(COSTLY):
-            self._admission.check()
+            # In base64; and what has a larger body has many images, which go one after the other.
+            self._admission.check(min((content_length(scope) or 0) * 3 // 4, self._image_bytes))
 
     def _watched(self, spans: Spans, send: Send) -> Send:
         async def watched(message: Message) -> None:

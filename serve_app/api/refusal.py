@@ -16,9 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from serve_app.api.errors import failure_response
 from serve_app.api.log_ids import new_log_id
-from serve_app.errors import FaceServeError, SlowClientError
+from serve_app.errors import DeadlineExceededError, FaceServeError, SlowClientError
 
 SMALL_BYTES = 1024 * 1024
+TOO_SLOW = (SlowClientError, DeadlineExceededError)
 
 
 class ClientGoneError(Exception):
@@ -53,7 +54,7 @@ class Refuser:
     ) -> None:
         response = failure_response(refusal, new_log_id())
         headers = list(response.raw_headers)
-        if isinstance(refusal, SlowClientError) or not self._is_small(scope):
+        if isinstance(refusal, TOO_SLOW) or not self._is_small(scope):
             headers.append((b"connection", b"close"))
         head = {"type": "http.response.start", "status": response.status_code, "headers": headers}
         await send(head)

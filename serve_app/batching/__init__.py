@@ -5,8 +5,8 @@ off; ``admission`` turns new requests away while that takes too long. Knows noth
 models. Everything runs on one event loop; nothing here blocks it.
 """
 
-from serve_app.batching.admission import Admission
+from serve_app.batching.admission import Admission, Forecast
 from serve_app.batching.batcher import Batcher, BatchEvent, BatchRecord, Dropped
 from serve_app.batching.fair_queue import Piece
 
-__all__ = ["Admission", "BatchEvent", "BatchRecord", "Batcher", "Dropped", "Piece"]
+__all__ = ["Admission", "BatchEvent", "BatchRecord", "Batcher", "Dropped", "Forecast", "Piece"]

@@ -19,6 +19,7 @@ from functools import partial
 from itertools import count
 from typing import Generic, Literal, TypeVar
 
+from serve_app.batching.admission import Forecast
 from serve_app.batching.drain import Drain
 from serve_app.batching.fair_queue import FairQueue, Item, Piece, handicap_s
 from serve_app.config import BatchSettings
@@ -104,14 +105,16 @@ class Batcher(Generic[Item, Answer]):
         """Nothing waits and nothing is under way."""
         return not self._busy and not self._queue
 
-    @property
-    def is_backed_up(self) -> bool:
-        """More waits than the next batch of each slot."""
-        return self._queue.cost > self._settings.slots * self._settings.max_cost
-
-    def expected_wait_s(self) -> float:
-        """Seconds until an item that is submitted now is sent, as far as that can be told."""
-        return self._drain.wait_s(self._queue.cost, self._settings.slots, self._clock())
+    def forecast(self, cost: int | None = None) -> Forecast:
+        """Of an item of ``cost`` (left out: of the usual one) that would be submitted now."""
+        now, slots = self._clock(), self._settings.slots
+        cost = self._drain.usual_cost if cost is None else cost
+        ahead = self._queue.cost_before(self._place(cost, now))
+        return Forecast(
+            wait_s=self._drain.wait_s(ahead, slots, now),
+            service_s=cost * self._drain.pace_s,
+            is_backlog=ahead > slots * self._settings.max_cost,
+        )
 
     def configure(self, settings: BatchSettings) -> None:
         """Apply new settings to what is sent from now on."""
@@ -127,7 +130,7 @@ class Batcher(Generic[Item, Answer]):
         piece = self._piece(item, context or RequestContext())
         if self._queue and self._queue.cost + piece.cost > self._settings.max_queue_cost:
             self._tell(Dropped("full"))
-            raise OverloadedError.after("too many requests are waiting", self.expected_wait_s())
+            raise OverloadedError.after("too many requests are waiting", self.forecast().wait_s)
         self._queue.add(piece)
         self._pump()
         try:
@@ -140,17 +143,22 @@ class Batcher(Generic[Item, Answer]):
 
     def _piece(self, item: Item, context: RequestContext) -> Piece[Item]:
         cost, now = self._cost(item), self._clock()
-        handicap = handicap_s(cost, self._settings.max_cost, self._settings.overtake_s)
         future = asyncio.get_running_loop().create_future()
-        return Piece(item, cost, context, future, now, (now + handicap, next(self._numbers)))
+        place = (self._place(cost, now), next(self._numbers))
+        return Piece(item, cost, context, future, now, place)
+
+    def _place(self, cost: int, now: float) -> float:
+        return now + handicap_s(cost * self._drain.pace_s, self._settings.overtake_s)
 
     def _pump(self) -> None:
         while self._busy < self._settings.slots and (batch := self._next_batch()):
             self._busy += 1
+            cost = sum(piece.cost for piece in batch)
+            self._drain.begun(id(batch), cost, len(batch), self._clock())
             # A batch belongs to no single request: Ray cancels the calls made in a request's
             # context when its client goes, and with it the work of all others in the batch.
             task = asyncio.get_running_loop().create_task(
-                self._send(batch), context=contextvars.Context()
+                self._send(batch, cost), context=contextvars.Context()
             )
             self._tasks.add(task)  # the loop itself keeps only weak references
             task.add_done_callback(self._tasks.discard)
@@ -178,11 +186,9 @@ class Batcher(Generic[Item, Answer]):
             piece.future.set_exception(DeadlineExceededError("not begun in time"))
             self._tell(Dropped("expired"))
 
-    async def _send(self, batch: list[Piece[Item]]) -> None:
+    async def _send(self, batch: list[Piece[Item]], cost: int) -> None:
         now = self._clock()
-        cost = sum(piece.cost for piece in batch)
-        done = False
-        self._drain.begun(id(batch), cost, now)
+        done = 0
         try:
             waits_s = tuple(now - piece.since for piece in batch)
             for piece, wait_s in zip(batch, waits_s, strict=True):
@@ -200,8 +206,8 @@ class Batcher(Generic[Item, Answer]):
             self._busy -= 1
             self._pump()
 
-    async def _answer(self, batch: list[Piece[Item]]) -> bool:
-        """Whether ``run`` did its work, be it in vain. Raises UnavailableError."""
+    async def _answer(self, batch: list[Piece[Item]]) -> int:
+        """The cost of what ``run`` did. Raises UnavailableError."""
         try:
             answers = await self._run(batch)
             if len(answers) != len(batch):
@@ -210,7 +216,7 @@ class Batcher(Generic[Item, Answer]):
             raise
         except Exception as error:
             _fail(batch, error)
-            return False
+            return 0
         for piece, answer in zip(batch, answers, strict=True):
             if piece.future.done():
                 continue
@@ -218,7 +224,11 @@ class Batcher(Generic[Item, Answer]):
                 piece.future.set_exception(answer)
             else:
                 piece.future.set_result(answer)
-        return True
+        return sum(
+            piece.cost
+            for piece, answer in zip(batch, answers, strict=True)
+            if not isinstance(answer, FaceServeError)
+        )
 
     async def _answer_singly(self, batch: list[Piece[Item]], error: UnavailableError) -> None:
         if not self._retry:

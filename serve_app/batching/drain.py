@@ -17,37 +17,48 @@ MEMORY = 10
 
 
 class Drain:
-    """Seconds a unit of cost takes one slot, as a mean over the last batches that forgets."""
+    """Means over the last batches, which forget: of the seconds that a unit of cost takes one slot,
+    and of the cost of an item."""
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, tuple[int, float]] = {}
+        self._under_way: dict[Hashable, tuple[int, int, float]] = {}
         self._seconds = 0.0
         self._cost = 0.0
+        self._items = 0.0
 
     @property
     def pace_s(self) -> float:
         """Seconds a unit of cost takes one slot; 0 until something is known."""
         return self._seconds / self._cost if self._cost else 0.0
 
-    def begun(self, batch: Hashable, cost: int, now: float) -> None:
-        self._under_way[batch] = (cost, now)
+    @property
+    def usual_cost(self) -> int:
+        """Of an item; 1 until something is known."""
+        return max(1, round(self._cost / self._items)) if self._items else 1
 
-    def ended(self, batch: Hashable, now: float, *, done: bool) -> None:
-        """``done``: all of it. One that was broken off early tells nothing, one that was broken off
-        late tells that the stage is slow."""
-        cost, since = self._under_way.pop(batch)
+    def begun(self, batch: Hashable, cost: int, items: int, now: float) -> None:
+        self._under_way[batch] = (cost, items, now)
+
+    def ended(self, batch: Hashable, now: float, *, done: int) -> None:
+        """``done``: cost of what was done of it; bad items are refused quickly and tell nothing. Of
+        what was broken off nothing is done, which tells something only if it was late."""
+        cost, items, since = self._under_way.pop(batch)
         taken = now - since
-        if done or taken > cost * self.pace_s:
-            keep = 1 - 1 / MEMORY
-            self._seconds = keep * self._seconds + taken
-            self._cost = keep * self._cost + cost
+        if not done:
+            if taken <= cost * self.pace_s:
+                return
+            done = cost
+        keep = 1 - 1 / MEMORY
+        self._seconds = keep * self._seconds + taken
+        self._cost = keep * self._cost + done
+        self._items = keep * self._items + items * done / cost
 
     def wait_s(self, queued: int, slots: int, now: float) -> float:
         """Expected seconds until work that comes now is begun, behind a cost of ``queued``."""
         if len(self._under_way) < slots:
             return 0.0
         rate = left = 0.0
-        for cost, since in self._under_way.values():
+        for cost, _, since in self._under_way.values():
             pace = max(self.pace_s, (now - since) / cost)
             if pace <= 0:
                 return 0.0

@@ -34,29 +34,31 @@ class BatchSettings(StrictModel):
 
     ``slots``: batches under way at once, as many as there are replicas to send to. ``max_cost``: of
     one batch; a dearer item goes alone. ``max_queue_cost``: what may wait at all, which bounds
-    memory; what is over is refused with 429. ``overtake_s``: an item of a whole batch's cost is
-    passed by cheaper ones that come up to so many seconds later, never by what comes after that;
-    cheaper items are passed for proportionally less, and 0 is first come, first served. Cost is
-    counted in faces (extractor, index) or 256 KiB of image (detector).
+    memory; what is over is refused with 429. ``overtake_s``: a dear item lets cheaper ones pass
+    that come up to twice its own time later, but never later than this; 0 is first come, first
+    served. Cost is counted in faces (extractor, index) or 256 KiB of image (detector).
     """
 
     slots: int = Field(1, ge=1)
     max_cost: int = Field(8, ge=1)
     max_queue_cost: int = Field(1024, ge=1)
-    overtake_s: float = Field(0.25, ge=0)
+    overtake_s: float = Field(1.0, ge=0)
 
 
 class AdmissionSettings(StrictModel):
     """When an ingress replica refuses new requests with 429, before it reads their bodies.
 
-    ``max_wait_s``: of seconds that a new request is expected to wait for its turns, by the measured
-    rate of the stages; it counts once more waits than the next batch of each slot. Requests that
-    were let in take about this much longer than alone: an idle service is not concerned, a full one
-    drops what is over. ``max_in_flight``: requests of all kinds but /health at once; keep the
-    deployment's ``max_ongoing_requests`` above it, so that Ray's own refusal never comes first.
+    ``max_wait_s``: seconds that a new request may be expected to wait for its turns, by what was
+    measured of the stages. ``overload_wait_s``: the same while requests are being refused, and
+    until a second after. What is let in takes about so much longer than alone: a lower bound keeps
+    latency flat under overload, a higher one serves more clients that wait for each other.
+    Neither counts while no more waits than the next batch of each slot (``slots * max_cost``).
+    ``max_in_flight``: requests of all kinds but /health at once; keep ``max_ongoing_requests`` and
+    ``max_queued_requests`` of the deployment above it, so that Ray's own refusal never comes first.
     """
 
-    max_wait_s: float = Field(0.25, gt=0)
+    max_wait_s: float = Field(0.8, gt=0)
+    overload_wait_s: float = Field(0.2, gt=0)
     max_in_flight: int = Field(1024, ge=1)
 
 

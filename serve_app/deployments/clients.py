@@ -9,7 +9,7 @@ from serve_app.batching import Admission, Batcher
 from serve_app.config import BatchSettings
 from serve_app.deployments.metrics import BatchMetrics
 from serve_app.deployments.stage_caller import StageCaller
-from serve_app.models.detector import DetectAnswer, DetectItem
+from serve_app.models.detector import DetectAnswer, DetectItem, image_cost
 from serve_app.request_context import current_request
 from serve_app.service import in_flight
 from serve_app.service.embedding import joined
@@ -35,7 +35,7 @@ class RayDetector:
             abandon=True,
             observe=BatchMetrics("detector", "ingress"),
         )
-        admission.watch(self._batcher)
+        admission.watch(self._batcher, image_cost)
 
     def configure(self, settings: BatchSettings) -> None:
         self._batcher.configure(settings)
@@ -52,7 +52,7 @@ class RayDetector:
 
     async def _ask(self, item: DetectItem) -> DetectAnswer:
         request = current_request()
-        self._admission.let_in(request)
+        self._admission.let_in(request, len(item.image))
         return await self._batcher.submit(item, request)
 
 

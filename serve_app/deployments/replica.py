@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from serve_app.batching import Batcher, BatchEvent, Piece
+from serve_app.batching import Batcher, BatchEvent, Dropped, Piece
 from serve_app.config import BatchSettings, validate
 from serve_app.deployments.calls import CallId, StageCall, StageReply
 from serve_app.errors import DeadlineExceededError, FaceServeError
@@ -36,6 +36,13 @@ Work: TypeAlias = "Callable[[Sequence[Item], Sequence[Spans]], Sequence[Settling
 """A stage: items to answers, each item's time into its spans."""
 
 
+class NotWantedError(DeadlineExceededError):
+    """The answer of an item that was dropped: nobody reads it."""
+
+    def __init__(self, message: str = "nobody waits for it any more") -> None:
+        super().__init__(message)
+
+
 class BatchedWorker(Generic[Item, Answer]):
     """Runs ``work`` on batches gathered from all calls to this replica, one at a time. An item's
     answer may be a future: the thread goes on, the item's caller waits for it.
@@ -55,6 +62,7 @@ class BatchedWorker(Generic[Item, Answer]):
     ) -> None:
         self._work = work
         self._singly = singly
+        self._observe = observe
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stage", initializer=step_back)
         self._batcher: Batcher[Item, Answer | Future[Answer | FaceServeError]] = Batcher(
             self._run, BatchSettings(), cost=cost, observe=observe
@@ -80,7 +88,9 @@ class BatchedWorker(Generic[Item, Answer]):
             results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             del self._calls[call.id]
-        answers = [not_wanted() if isinstance(r, asyncio.CancelledError) else r for r in results]
+        answers = [
+            NotWantedError() if isinstance(r, asyncio.CancelledError) else r for r in results
+        ]
         return StageReply(answers, [context.spans.seconds for context in contexts])
 
     def forget(self, gone: Sequence[tuple[CallId, int]]) -> None:
@@ -104,7 +114,11 @@ class BatchedWorker(Generic[Item, Answer]):
     async def _run(self, pieces: list[Piece[Item]]) -> Sequence[Settling[Answer]]:
         loop = asyncio.get_running_loop()
         work = self._one_by_one if self._singly else self._at_once
-        return await loop.run_in_executor(self._thread, work, pieces)
+        answers = await loop.run_in_executor(self._thread, work, pieces)
+        for piece, answer in zip(pieces, answers, strict=False):
+            if isinstance(answer, NotWantedError):
+                self._observe(Dropped("gone" if piece.future.cancelled() else "expired"))
+        return answers
 
     def _at_once(self, pieces: Sequence[Piece[Item]]) -> Sequence[Settling[Answer]]:
         return self._work([p.item for p in pieces], [p.context.spans for p in pieces])
@@ -115,13 +129,8 @@ class BatchedWorker(Generic[Item, Answer]):
         for piece in pieces:
             now = time.monotonic()
             piece.context.spans.add("queue", now - begun)
-            answers += self._at_once([piece]) if piece.is_wanted(now) else [not_wanted()]
+            answers += self._at_once([piece]) if piece.is_wanted(now) else [NotWantedError()]
         return answers
-
-
-def not_wanted() -> DeadlineExceededError:
-    """The answer of an item that was dropped: nobody reads it."""
-    return DeadlineExceededError("nobody waits for it any more")
 
 
 def timed(

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from serve_app.errors import FaceServeError
-from serve_app.imaging import ImageLimits, decode
+from serve_app.imaging import ImageLimits, decode, pixels_told
 from serve_app.models.alignment import crop_face, resize
 from serve_app.request_context import Spans
 from serve_app.types import Crop, Detection, Face, Image
+
+MEGAPIXEL = 1024 * 1024
+MOST_PIXELS = 64 * MEGAPIXEL
+"""A header may claim anything; what is far over the limits is refused without decoding."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +36,15 @@ class DetectItem:
 
     @property
     def cost(self) -> int:
-        """One for each started 256 KiB of image: it stands for decoding and caps a message."""
-        return 1 + len(self.image) // (256 * 1024)
+        """``image_cost``, but of a drawing that is packed small what its pixels cost."""
+        pixels = min(pixels_told(self.image), MOST_PIXELS)
+        return max(image_cost(len(self.image)), 1 + pixels // MEGAPIXEL)
+
+
+def image_cost(size: int) -> int:
+    """Of an image of so many bytes: one for each started 256 KiB. It stands for decoding (a
+    photograph has about a megapixel in that) and caps a message."""
+    return 1 + size // (256 * 1024)
 
 
 DetectAnswer = list[Face] | Crop

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.body import BODIES_HELD, BodyReader
+from serve_app.request_context import RequestContext, in_request
 
 LIMIT = 1000
 GONE: Message = {"type": "http.disconnect"}
@@ -138,6 +139,20 @@ async def test_a_body_that_does_not_end_in_time_is_408() -> None:
     assert client.status == 408
     assert "did not arrive within 0.02 s" in client.message
     assert (b"connection", b"close") in client.sent[0]["headers"]
+
+
+async def test_a_body_that_does_not_end_before_the_requests_deadline_is_504() -> None:
+    client = Client([b"x"], ends=False)
+    with in_request(RequestContext.within(0.02)):
+        request = asyncio.create_task(client.request(reader(timeout_s=60)))
+    async with asyncio.timeout(30):
+        while len(client.sent) < 2:
+            await asyncio.sleep(0.01)
+    assert client.status == 504
+    assert "before the request's deadline" in client.message
+    assert (b"connection", b"close") in client.sent[0]["headers"]
+    client.gone.set()
+    await request
 
 
 async def test_a_client_that_goes_while_it_sends_gets_no_answer() -> None:

@@ -17,7 +17,13 @@ from serve_app.api.errors import (
 )
 from serve_app.api.gallery_schemas import GalleriesQuery
 from serve_app.api.schemas import BuildRequest, InferRequest, RemoveRequest
-from serve_app.errors import ConfigError, FaceServeError, InvalidRequestError, OverloadedError
+from serve_app.errors import (
+    ConfigError,
+    FaceServeError,
+    InvalidRequestError,
+    OverloadedError,
+    UnavailableError,
+)
 
 CLASSES = [
     value
@@ -49,7 +55,13 @@ def test_what_the_server_did_wrong_is_not_told() -> None:
 
 
 def test_a_full_queue_says_when_to_come_back() -> None:
-    assert failure_response(OverloadedError("full"), "x").headers["retry-after"] == "1"
+    for error, seconds in (
+        (OverloadedError("full"), "1"),
+        (OverloadedError.after("full", 0.02), "1"),
+        (OverloadedError.after("full", 2.1), "3"),
+        (UnavailableError("gone"), "1"),
+    ):
+        assert failure_response(error, "x").headers["retry-after"] == seconds
     assert "retry-after" not in failure_response(InvalidRequestError("bad"), "x").headers
 
 

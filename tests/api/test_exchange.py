@@ -11,6 +11,7 @@ import pytest
 from serve_app.api.log_ids import usable_log_id
 from serve_app.config import Limits
 from serve_app.errors import (
+    DeadlineExceededError,
     FaceServeError,
     GalleryMismatchError,
     OverloadedError,
@@ -105,6 +106,11 @@ async def test_the_deadline_ends_the_work() -> None:
     assert api.detector.cancelled == 1
     api.detector.gate = None
     result(await api.post(INFER, GOOD))
+
+
+async def test_a_stage_that_found_it_too_late_says_no_more_than_the_deadline_does(api: Api) -> None:
+    api.detector.failure = DeadlineExceededError("not begun in time")
+    assert failure(await api.post(INFER, GOOD), 504).startswith("not done within 60 s. If this")
 
 
 async def test_a_timeout_of_a_stages_own_is_not_the_deadline(api: Api) -> None:

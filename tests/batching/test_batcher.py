@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from serve_app.batching import Batcher, BatchEvent, BatchRecord, Dropped, Piece
+from serve_app.batching import Batcher, BatchEvent, BatchRecord, Dropped, Forecast, Piece
 from serve_app.config import BatchSettings
 from serve_app.errors import (
     DeadlineExceededError,
@@ -19,7 +19,7 @@ from serve_app.errors import (
     OverloadedError,
     UnavailableError,
 )
-
+from serve_app.request_context import RequestContext
 
 Item = TypeVar("Item")
 
@@ -35,6 +35,16 @@ def batching(
     return Batcher(on_items, settings, **options)
 
 
+class Time:
+    """Stands still unless the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+
 class Stage:
     """Receives batches and answers each when the test says so: item * 10."""
 
@@ -48,7 +58,11 @@ class Stage:
         gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open.append(gate)
         self.most_at_once = max(self.most_at_once, len(self._open))
-        await gate
+        try:
+            await gate
+        except asyncio.CancelledError:
+            self._open = [one for one in self._open if one is not gate]
+            raise
         return [item * 10 for item in items]
 
     def finish(self, position: int = 0, error: Exception | None = None) -> None:
@@ -137,14 +151,25 @@ async def test_cost_fills_a_batch_first_come_first_served() -> None:
     assert await asyncio.gather(*tasks) == [10, 60, 40, 50, 50, 10]
 
 
-async def test_a_cheap_item_overtakes_a_dear_one_if_it_may() -> None:
+async def test_a_cheap_item_overtakes_a_dear_one_once_it_is_known_what_that_takes() -> None:
+    time = Time()
     stage = Stage()
-    batcher = batching(stage, BatchSettings(max_cost=10, overtake_s=60), cost=own_cost)
-    tasks = submit(batcher, 1, 8, 5, 2)
+    settings = BatchSettings(max_cost=10, overtake_s=10)
+    batcher = batching(stage, settings, cost=own_cost, clock=time.clock)
+    tasks = submit(batcher, 1)
+    await settle()
+    time.now = 0.1  # a unit of cost takes so long
+    stage.finish()
+    await settle()
+    tasks += submit(batcher, 1, 8, 5, 2)
+    await settle()
+    time.now = 0.6
+    tasks += submit(batcher, 3)  # its place is at 1.2, that of 5 at 1.1, that of 8 at 1.7
+    await settle()
     for _ in range(3):
-        await settle()
         stage.finish()
-    assert stage.batches == [[1], [2, 5], [8]]
+        await settle()
+    assert stage.batches == [[1], [1], [2, 5, 3], [8]]
     await asyncio.gather(*tasks)
 
 
@@ -424,31 +449,216 @@ async def test_configure_applies_to_what_waits() -> None:
     assert await asyncio.gather(*tasks) == [10, 20, 30, 40]
 
 
-async def test_an_observer_that_fails_costs_no_slot() -> None:
-    def observe(record: BatchRecord) -> None:
-        if record.cost == 1:
-            raise ValueError("no such metric")
+async def test_an_observer_that_fails_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def observe(event: BatchEvent) -> None:
+        raise ValueError("no such metric")
 
-    batcher = batching(Dying(), BatchSettings(), cost=own_cost, observe=observe)
-    with pytest.raises(UnavailableError):
-        await asyncio.wait_for(batcher.submit(1), 5)
-    assert await asyncio.wait_for(batcher.submit(2), 5) == 20
+    batcher = batching(Dying(), BatchSettings(), observe=observe)
+    assert await asyncio.wait_for(batcher.submit(1), 5) == 10
+    assert "ValueError" in caplog.text
+    assert "no such metric" not in caplog.text
 
 
-async def test_each_batch_is_told_with_its_longest_wait() -> None:
-    records: list[BatchRecord] = []
-    stage = Stage()
-    batcher = batching(stage, BatchSettings(max_cost=10), cost=own_cost, observe=records.append)
-    tasks = submit(batcher, 1, 3, 4)
-    await asyncio.sleep(0.05)
-    tasks += submit(batcher, 2)
+async def test_each_batch_is_told_with_the_wait_of_each_item() -> None:
+    time, stage = Time(), Stage()
+    records: list[BatchEvent] = []
+    contexts = [RequestContext() for _ in range(4)]
+    batcher = batching(
+        stage,
+        BatchSettings(max_cost=10),
+        cost=own_cost,
+        observe=records.append,
+        clock=time.clock,
+    )
+    tasks = [asyncio.ensure_future(batcher.submit(1, contexts[0]))]
+    for item, context in zip((3, 4, 2), contexts[1:], strict=True):
+        time.now += 1
+        tasks.append(asyncio.ensure_future(batcher.submit(item, context)))
+        await settle()
+    time.now = 5
     stage.finish()
     await settle()
     stage.finish()
     await asyncio.gather(*tasks)
-    assert [(record.items, record.cost) for record in records] == [(1, 1), (3, 9)]
-    assert 0 <= records[0].queue_s < records[1].queue_s
-    assert 0.04 < records[1].queue_s < 5
+    assert records == [BatchRecord(1, (0.0,)), BatchRecord(9, (4.0, 3.0, 2.0))]
+    assert [context.spans.seconds["queue"] for context in contexts] == [0, 4, 3, 2]
+
+
+# --- deadlines, and clients that went away ---
+
+
+def within(time: Time, seconds: float) -> RequestContext:
+    return RequestContext(deadline=time.now + seconds)
+
+
+async def test_what_is_past_its_deadline_is_not_sent() -> None:
+    time, stage = Time(), Stage()
+    events: list[BatchEvent] = []
+    batcher = batching(stage, BatchSettings(max_cost=2), observe=events.append, clock=time.clock)
+    tasks = submit(batcher, 1)
+    await settle()
+    tasks += [
+        asyncio.ensure_future(batcher.submit(item, within(time, seconds)))
+        for item, seconds in ((2, 1.0), (3, 2.0), (4, 3.0), (5, 1.9))
+    ]
+    await settle()
+    time.now = 2.0
+    stage.finish()
+    await settle()
+    assert stage.batches == [[1], [4]]
+    stage.finish()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [results[0], results[3]] == [10, 40]
+    assert [type(results[i]) for i in (1, 2, 4)] == [DeadlineExceededError] * 3
+    assert [event for event in events if isinstance(event, Dropped)] == [Dropped("expired")] * 3
+    assert batcher.queued_cost == 0
+
+
+async def test_what_comes_too_late_is_not_sent_even_if_a_slot_is_free() -> None:
+    time, stage = Time(), Stage()
+    batcher = batching(stage, BatchSettings(), clock=time.clock)
+    with pytest.raises(DeadlineExceededError):
+        await asyncio.wait_for(batcher.submit(1, within(time, -1)), 5)
+    assert stage.batches == []
+    assert batcher.is_idle
+
+
+async def test_what_expired_while_a_replica_died_is_not_tried_again() -> None:
+    time, stage = Time(), Stage()
+    batcher = batching(stage, BatchSettings(), retry=True, clock=time.clock)
+    tasks = submit(batcher, 1)
+    await settle()
+    tasks += [asyncio.ensure_future(batcher.submit(2, within(time, 1)))]
+    tasks += submit(batcher, 3)
+    stage.finish()
+    await settle()
+    time.now = 2.0
+    stage.finish(error=UnavailableError("the replica died"))
+    await settle()
+    assert stage.batches == [[1], [2, 3], [3]]
+    stage.finish()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[1], DeadlineExceededError)
+    assert results[2] == 30
+
+
+async def test_dropped_items_are_told_by_reason() -> None:
+    stage = Stage()
+    events: list[BatchEvent] = []
+    batcher = batching(stage, BatchSettings(max_queue_cost=2), observe=events.append)
+    tasks = submit(batcher, 1, 2, 3)
+    await settle()
+    with pytest.raises(OverloadedError):
+        await batcher.submit(4)
+    tasks[1].cancel()
+    await settle()
+    assert [e for e in events if isinstance(e, Dropped)] == [Dropped("full"), Dropped("gone")]
+    stage.finish()
+    await settle()
+    stage.finish()
+    await asyncio.gather(tasks[0], tasks[2])
+
+
+@pytest.mark.parametrize("abandon", [False, True])
+async def test_a_batch_nobody_waits_for_is_abandoned_if_that_ends_it(abandon: bool) -> None:
+    stage = Stage()
+    batcher = batching(stage, BatchSettings(max_cost=2), abandon=abandon)
+    tasks = submit(batcher, 1)
+    await settle()
+    tasks += submit(batcher, 2, 3, 4)
+    stage.finish()
+    await settle()
+    assert stage.batches == [[1], [2, 3]]
+    tasks[1].cancel()
+    await settle()
+    assert stage.batches == [[1], [2, 3]]  # somebody waits still
+    tasks[2].cancel()
+    await settle()
+    assert stage.batches == [[1], [2, 3], [4]] if abandon else [[1], [2, 3]]
+    if not abandon:
+        stage.finish()
+        await settle()
+    stage.finish()
+    assert await asyncio.wait_for(tasks[3], 5) == 40
+    assert batcher.is_idle
+
+
+async def test_callers_that_leave_at_once_leave_a_free_slot() -> None:
+    stage = Stage()
+    batcher = batching(stage, BatchSettings(slots=1), abandon=True)
+    for turns in range(4):
+        (task,) = submit(batcher, 1)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await settle()
+        assert batcher.is_idle
+    (late,) = submit(batcher, 2)
+    await settle()
+    stage.finish()
+    assert await asyncio.wait_for(late, 5) == 20
+
+
+async def test_pieces_say_whether_they_are_wanted() -> None:
+    """To whoever runs them, also in a thread: the rest of a batch may not be."""
+    time = Time()
+    seen: list[bool] = []
+    gate = asyncio.Event()
+
+    async def run(pieces: list[Piece[int]]) -> Sequence[int]:
+        await gate.wait()
+        seen.extend(piece.is_wanted(time.now) for piece in pieces)
+        return [piece.item for piece in pieces]
+
+    batcher: Batcher[int, int] = Batcher(run, BatchSettings(slots=3, max_cost=1), clock=time.clock)
+    tasks = submit(batcher, 1, 2)
+    late = asyncio.ensure_future(batcher.submit(3, within(time, 1)))
+    await settle()
+    time.now = 1.0
+    tasks[0].cancel()
+    await settle()
+    gate.set()
+    await asyncio.gather(tasks[1], late)
+    assert seen == [False, True, False]
+
+
+async def test_what_fails_is_not_taken_for_quick_work() -> None:
+    time = Time()
+
+    async def run(items: list[int]) -> Sequence[int | FaceServeError]:
+        time.now += 0.001 if 0 in items else 8.0
+        return [item or InvalidImageError("bad") for item in items]
+
+    batcher = batching(run, BatchSettings(max_cost=1), cost=lambda _: 8, clock=time.clock)
+    assert await batcher.submit(1) == 1
+    for _ in range(30):
+        with pytest.raises(InvalidImageError):
+            await batcher.submit(0)
+    assert batcher.forecast(1).service_s == 1.0
+
+
+async def test_a_forecast_counts_what_would_be_taken_before() -> None:
+    time, stage = Time(), Stage()
+    settings = BatchSettings(max_cost=4, overtake_s=1000)
+    batcher = batching(stage, settings, cost=own_cost, clock=time.clock)
+    assert batcher.forecast() == Forecast(0.0, 0.0, is_backlog=False)
+    tasks = submit(batcher, 4)
+    await settle()
+    time.now = 4.0  # a second for each unit
+    stage.finish()
+    await settle()
+    tasks += submit(batcher, 1, 2, 8, 1)
+    await settle()
+    assert batcher.forecast(1).is_backlog is False
+    small, large, usual = batcher.forecast(1), batcher.forecast(8), batcher.forecast()
+    assert (small.service_s, large.service_s, usual.service_s) == (1, 8, 4)
+    assert (small.is_backlog, large.is_backlog, usual.is_backlog) == (False, True, False)
+    assert small.wait_s == pytest.approx(1 + 1)  # what runs, and the one before it
+    assert usual.wait_s == pytest.approx(1 + 1 + 2)
+    assert large.wait_s == pytest.approx(1 + 1 + 2 + 8)
+    while not all(task.done() for task in tasks):
+        stage.finish()
+        await settle()
 
 
 # --- all at once ---
@@ -458,7 +668,9 @@ async def test_each_batch_is_told_with_its_longest_wait() -> None:
 async def test_everyone_gets_the_answer_to_their_own_item(seed: int) -> None:
     """Random costs, settings, failures, deaths and cancellations."""
     chance = random.Random(seed)
-    settings = BatchSettings(slots=chance.randint(1, 4), max_cost=chance.randint(1, 20))
+    settings = BatchSettings(
+        slots=chance.randint(1, 4), max_cost=chance.randint(1, 20), max_queue_cost=10_000
+    )
     under_way = 0
 
     async def run(items: list[tuple[int, int]]) -> Sequence[int | FaceServeError]:
@@ -533,7 +745,8 @@ async def test_a_batch_belongs_to_no_single_request() -> None:
 
     async def client(number: int) -> int:
         request.set(f"request {number}")
-        return await batcher.submit(number)
+        answer: int = await batcher.submit(number)
+        return answer
 
     assert await asyncio.gather(*(client(i) for i in range(6))) == list(range(6))
     assert set(seen) == {"none"}

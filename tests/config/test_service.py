@@ -77,6 +77,20 @@ def test_batch_settings_are_at_least_one(key: str) -> None:
         validate(BatchSettings, {key: 0}, "user_config")
 
 
+def test_nobody_may_overtake_where_that_is_zero() -> None:
+    assert validate(BatchSettings, {"overtake_s": 0}, "user_config").overtake_s == 0
+    with pytest.raises(ConfigError, match=r"user_config\.overtake_s"):
+        validate(BatchSettings, {"overtake_s": -1}, "user_config")
+
+
+@pytest.mark.parametrize("key", ["max_wait_s", "overload_wait_s", "max_in_flight"])
+def test_bounds_of_admission_are_above_zero(key: str) -> None:
+    given = validate(IngressBatching, {"admission": {key: 1}}, "user_config")
+    assert getattr(given.admission, key) == 1
+    with pytest.raises(ConfigError, match=rf"user_config\.admission\.{key}"):
+        validate(IngressBatching, {"admission": {key: 0}}, "user_config")
+
+
 def test_args_are_frozen() -> None:
     args = ServiceArgs()
     with pytest.raises(ValueError, match="frozen"):

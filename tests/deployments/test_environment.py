@@ -28,6 +28,10 @@ def test_serves_through_haproxy_in_throughput_mode() -> None:
     assert int(environment["RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"]) == MESSAGE_BYTES
 
 
+def test_replicas_do_not_yield_to_everything_else_on_the_machine() -> None:
+    assert serving_environment()["RAY_worker_niceness"] == "0"
+
+
 def test_loopback_asks_for_a_token() -> None:
     environment = loopback()
     assert environment["RAY_AUTH_MODE"] == "token"

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from serve_app.config import IndexConfig, SnapshotConfig
+from serve_app.deployments.calls import StageCall
 from serve_app.deployments.index import Index
 from serve_app.errors import (
     FaceServeError,
@@ -65,7 +66,8 @@ async def test_small_changes_share_transactions(index: Index) -> None:
     assert sorted(receipt.count for receipt in receipts) == list(range(1, 65))
     assert len(seen) < 10
     for number, receipt in enumerate(receipts):  # each has its own vector
-        (answer,) = await index.search([SearchRequest("staff", embeddings(1, number), 1)])
+        request = SearchRequest("staff", embeddings(1, number), 1)
+        (answer,) = (await index.search(StageCall(("test", number), [request], [60]))).answers
         assert isinstance(answer, SearchResult)
         assert answer.candidates[0][0].template_id == receipt.ids[0]
         assert answer.candidates[0][0].label == str(number)

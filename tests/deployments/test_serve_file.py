@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from serve_app.deployments.serve_file import load_serve_file, logical_cpus
+from serve_app.deployments.serve_file import (
+    load_serve_file,
+    logical_cpus,
+    our_applications,
+)
 from serve_app.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +72,30 @@ def test_no_autoscaling_decides_before_it_sees_what_it_did(name: str) -> None:
 def fewest(deployment: Any) -> int:
     scaling = deployment.get("autoscaling_config", {})
     return int(scaling.get("min_replicas") or deployment["num_replicas"])
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "configs/serve").glob("*.yaml")), ids=lambda f: f.name
+)
+def test_our_own_refusals_come_before_rays(file: Path) -> None:
+    """Ray's know nothing of what waits, and are no envelope."""
+    content = load_serve_file(file)
+    for application in our_applications(content):
+        (ingress,) = [d for d in application["deployments"] if d["name"] == "Ingress"]
+        most = ingress["user_config"]["admission"]["max_in_flight"]
+        assert ingress["max_ongoing_requests"] > most
+        assert ingress["max_queued_requests"] > most
+        assert ingress["backpressure_config"]["status_code"] == 429
+        stages = {d["name"]: d for d in application["deployments"]}
+        for name in ("Detector", "Extractor", "Index"):
+            batching = ingress["user_config"][name.lower()]
+            stage = stages[name]
+            if "autoscaling_config" in ingress or "autoscaling_config" in stage:
+                continue  # its slots follow from what Ray scales by: the tests above
+            # Each ingress replica may send all its batches to one replica of a stage.
+            sent = ingress["num_replicas"] * batching["slots"]
+            assert sent <= stage["max_ongoing_requests"]
+            assert batching["slots"] >= stage["num_replicas"]
 
 
 def test_overrides_and_absolute_paths(tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ def gallery_image(number: int) -> str:
     return _png(person(number)[20:145, 10:130])
 
 
-def scene(number: int) -> str:
-    """Base64 of a picture of 480 x 480 with that person in its middle cell."""
-    picture = np.full((3 * CELL, 3 * CELL, 3), 90, dtype=np.uint8)
+def scene(number: int, cells: int = 3) -> str:
+    """Base64 of a picture of 480 x 480 (three by three cells) with that person in its second cell
+    from above and from the left. With 20 cells a side it takes the stand-in most of a second."""
+    picture = np.full((cells * CELL, cells * CELL, 3), 90, dtype=np.uint8)
     picture[CELL : 2 * CELL, CELL : 2 * CELL] = person(number)
     return _png(picture)
 

@@ -164,5 +164,8 @@ def serve_file(data_dir: Path) -> dict[str, Any]:
     face["args"]["data_dir"] = str(data_dir)
     stand_ins |= {"name": "paddlex", "route_prefix": "/paddlex"}
     stand_ins["args"] = {"pipeline": str(PIPELINE), "data_dir": str(data_dir / "paddlex")}
+    # Everybody is let in there, however many come at once.
+    (ingress,) = [one for one in stand_ins["deployments"] if one["name"] == "Ingress"]
+    ingress["user_config"]["admission"] |= {"max_wait_s": 600, "overload_wait_s": 600}
     content["applications"] = [face, stand_ins]
     return content

@@ -6,7 +6,8 @@ import pytest
 
 from serve_app.errors import FaceServeError, InvalidImageError, TooLargeError
 from serve_app.imaging import ImageLimits
-from serve_app.models.detector import DetectItem, DetectStage
+from serve_app.models.detector import DetectItem, DetectStage, image_cost
+from serve_app.request_context import Spans
 from serve_app.types import Detection, Image
 
 
@@ -60,15 +61,15 @@ def test_a_whole_image_is_one_crop() -> None:
 
 
 def test_a_bad_item_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
-    answers = stage().run(
-        [
-            DetectItem(picture(20), 0),
-            DetectItem(b"no image", 0),
-            DetectItem(picture(200), 0),
-            DetectItem(picture(20, shade=255), 0),
-            DetectItem(picture(20), None),
-        ]
-    )
+    items = [
+        DetectItem(picture(20), 0),
+        DetectItem(b"no image", 0),
+        DetectItem(picture(200), 0),
+        DetectItem(picture(20, shade=255), 0),
+        DetectItem(picture(20), None),
+    ]
+    spans = [Spans() for _ in items]
+    answers = stage().run(items, spans)
     assert isinstance(answers[0], list)
     assert len(answers[0]) == 2
     assert isinstance(answers[1], InvalidImageError)
@@ -77,3 +78,25 @@ def test_a_bad_item_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
     assert str(answers[3]) == "internal error"
     assert isinstance(answers[4], np.ndarray)
     assert "address" not in caplog.text
+    assert [sorted(one.seconds) for one in spans] == [
+        ["decode", "detect"],
+        ["decode"],
+        ["decode"],
+        ["decode", "detect"],
+        ["decode", "detect"],
+    ]
+
+
+def test_cost_grows_with_the_bytes() -> None:
+    sizes = [0, 256 * 1024 - 1, 256 * 1024, 10 * 1024 * 1024]
+    assert [image_cost(size) for size in sizes] == [1, 1, 2, 41]
+    assert DetectItem(bytes(600_000), 0.5).cost == 3
+
+
+def test_a_drawing_that_is_packed_small_costs_its_pixels() -> None:
+    drawing = np.zeros((3000, 4000, 3), np.uint8)
+    data = bytes(cv2.imencode(".png", drawing)[1].tobytes())
+    assert len(data) < 256 * 1024
+    assert DetectItem(data, 0.5).cost == 12
+    claims = data[:16] + bytes([255] * 8) + data[24:]
+    assert DetectItem(claims, 0.5).cost == 65
