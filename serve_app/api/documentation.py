@@ -20,7 +20,10 @@ from serve_app.api.idempotency import HEADER, MAX_LENGTH
 DESCRIPTION = """Build galleries of faces, add and remove, and recognise who is in a picture.
 
 Every reply is an envelope: `logId`, `errorCode` (0, or the HTTP status), `errorMsg`, and `result`
-where the request succeeded."""
+where the request succeeded.
+
+With the header `Request-Timeout` (seconds) a request says how long its client waits; after that, it
+is answered 504 and costs nothing more. `Server-Timing` tells where a request's time went."""
 
 FAILURES = {
     404: "No such gallery",
