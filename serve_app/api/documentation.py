@@ -33,7 +33,10 @@ An operation that takes images takes them as JSON, as `multipart/form-data` and 
     curl -F image=@anna.jpg -F label=Anna -F indexKey=house http://HOST/face-recognition-index-add
 
 Every success comes in msgpack, with a drawn image as bytes, to a request with
-`Accept: application/msgpack`. Failures are JSON."""
+`Accept: application/msgpack`. Failures are JSON.
+
+With the header `Request-Timeout` (seconds) a request says how long its client waits; after that, it
+is answered 504 and costs nothing more. `Server-Timing` tells where a request's time went."""
 
 FAILURES = {
     404: "No such gallery",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -134,27 +135,35 @@ class Service:
         self.detector = Server(self.simulation, DETECT_S, fixed_s=0.002)
         self.extractor = Server(self.simulation, EXTRACT_S, fixed_s=0.002)
         self._detect: Batcher[int, int] = Batcher(
-            self.detector, BatchSettings(slots=1, max_cost=8), clock=clock
+            self.detector,
+            BatchSettings(slots=1, max_cost=8),
+            cost=lambda item: item,
+            clock=clock,
         )
         self._extract: Batcher[int, int] = Batcher(
             self.extractor, BatchSettings(slots=2, max_cost=8), clock=clock
         )
-        self.admission.watch(self._detect, lambda size: 1)
+        self.admission.watch(self._detect, lambda size: size)
         self.admission.watch(self._extract)
         self.accepted: list[tuple[float, float]] = []
         self.refused: list[float] = []
+        self.accepted_costs: Counter[int] = Counter()
+        self.refused_costs: Counter[int] = Counter()
         self._chance = random.Random(3)
 
-    async def request(self) -> bool:
+    async def request(self, cost: int = 1) -> bool:
+        """Of one face, in an image of that cost."""
         started, request = self.simulation.now, RequestContext()
         try:
-            self.admission.let_in(request, 0)
-            await self._detect.submit(1, request)
+            self.admission.let_in(request, cost)
+            await self._detect.submit(cost, request)
             await self._extract.submit(1, request)
         except OverloadedError:
             self.refused.append(started)
+            self.refused_costs[cost] += 1
             return False
         self.accepted.append((started, self.simulation.now - started))
+        self.accepted_costs[cost] += 1
         return True
 
     async def wait_and_repeat(self, until: float) -> None:
@@ -163,10 +172,10 @@ class Service:
             if not await self.request():
                 await self.simulation.sleep(1)
 
-    def arrive(self, a_second: float, start: float, end: float) -> None:
+    def arrive(self, a_second: float, start: float, end: float, cost: int = 1) -> None:
         time = start + self._chance.expovariate(a_second)
         while time < end:
-            self.simulation.start(time, self.request)
+            self.simulation.start(time, partial(self.request, cost))
             time += self._chance.expovariate(a_second)
 
     def latencies(self, start: float, end: float) -> list[float]:
@@ -213,6 +222,17 @@ async def test_a_stage_that_hangs_is_noticed_and_forgiven(service: Service) -> N
     stuck = [time for time in service.refused if 10 < time < 18]
     assert len(stuck) > 0.5 * 4 * CAPACITY
     assert not [time for time in service.refused if time > 25]
+
+
+async def test_large_images_are_turned_away_before_small_ones(service: Service) -> None:
+    """Small ones half fill the service, large ones alone would fill it twice over."""
+    service.arrive(0.5 * CAPACITY, 0, 40)
+    service.arrive(2 / (40 * DETECT_S), 0, 40, cost=40)
+    await service.simulation.run(100)
+    asked = service.accepted_costs + service.refused_costs
+    shares = {cost: service.refused_costs[cost] / asked[cost] for cost in (1, 40)}
+    assert shares[1] < 0.2 < 0.6 < shares[40] < 1
+    assert service.accepted_costs[40] > 20  # and not all of them
 
 
 @pytest.mark.parametrize("clients", [1, 8, 32, 64])
