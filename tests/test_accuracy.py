@@ -16,6 +16,7 @@ from serve_app.pipeline import open_pipeline
 
 ROOT = Path(__file__).parents[1]
 FACES = ROOT.parent / "shared" / "faces"
+PAIRS_IN_SHORT = 300
 needs_faces = pytest.mark.skipif(
     not FACES.exists(), reason="the photographs are in ../shared/faces, which is not here"
 )
@@ -93,3 +94,26 @@ def test_mirrored(capsys: pytest.CaptureFixture[str]) -> None:
 def test_group_photograph_has_six_faces() -> None:
     pipeline = open_pipeline(PipelineConfig(), default_cache_dir(os.environ))
     assert len(pipeline.detect((FACES / "scenes/six_friends.jpg").read_bytes())) == 6
+
+
+@needs_faces
+@pytest.mark.models
+@pytest.mark.timeout(900)
+@pytest.mark.soak
+def test_runtimes_do_not_differ(
+    tmp_path: Path, soak: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Must hold 5 of the Python API: at most 0.1 percentage points; on every pair in a soak."""
+    pairs = (FACES / "pairs.txt").read_text(encoding="utf-8").splitlines()
+    few = PAIRS_IN_SHORT if not soak else len(pairs)
+    (tmp_path / "images").symlink_to(FACES / "images")
+    (tmp_path / "pairs.txt").write_text("\n".join(pairs[:: len(pairs) // few]), encoding="utf-8")
+    accuracies = {}
+    for runtime in ("paddle", "onnxruntime", "openvino"):
+        file = tmp_path / f"{runtime}.yaml"
+        file.write_text(f"Pipeline: {{runtime: {runtime}}}", encoding="utf-8")
+        result = evaluate("--pipeline", str(file), photographs=tmp_path)
+        accuracies[runtime] = result["verification"]["accuracy"]
+    with capsys.disabled():
+        print(f"\nruntimes: {accuracies}")
+    assert max(accuracies.values()) - min(accuracies.values()) <= 0.001

@@ -30,11 +30,16 @@ def path_of(schema: type[Values], request: Request) -> Values:
 def query_of(schema: type[Values], request: Request) -> Values:
     """The values in the query of ``request``; of one that is given twice the last. Others are
     ignored, as unknown fields of a body are. Raises InvalidRequestError."""
-    _check_utf8(request.scope["query_string"], "query")
     try:
-        return schema.model_validate(dict(request.query_params))
+        return schema.model_validate(query_values(request))
     except ValidationError as error:
         raise invalid_values(error, "query") from None
+
+
+def query_values(request: Request) -> dict[str, str]:
+    """As ``query_of`` reads them, not yet validated. Raises InvalidRequestError."""
+    _check_utf8(request.scope["query_string"], "query")
+    return dict(request.query_params)
 
 
 def _check_utf8(encoded: bytes, place: str) -> None:

@@ -9,15 +9,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from serve_app.api import schemas
+from serve_app.api import batch_schemas, schemas
+from serve_app.api.batch import BatchOperations
 from serve_app.api.body import BodyReader
 from serve_app.api.documentation import DESCRIPTION, add_body_schemas, documented
-from serve_app.api.exchange import Exchange, answer_http_error, new_log_id
+from serve_app.api.exchange import Exchange, answer_http_error
+from serve_app.api.forms.reading import RequestReader
 from serve_app.api.galleries import GalleryOperations
 from serve_app.api.gallery_routes import add_gallery_routes
 from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
+from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
+from serve_app.api.sources import ImageArray
 from serve_app.api.visualise import Visualiser
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import GalleryService, RecognitionService
@@ -46,9 +50,11 @@ def create_app(
         redirect_slashes=False,  # its reply would be no envelope, and name the host
         lifespan=lifespan,
     )
-    images = ImageReader(fetcher, limits.image_bytes, limits.body_bytes)
-    operations = Operations(service, images, Visualiser(limits.image), config, limits)
-    exchange = Exchange(limits.request_timeout_s)
+    images = ImageReader(fetcher, limits.image, limits.body_bytes)
+    visualiser = Visualiser(limits.image)
+    operations = Operations(service, images, visualiser, config, limits)
+    batches = BatchOperations(service, images, visualiser)
+    exchange = Exchange(limits.request_timeout_s, RequestReader(limits.pairs))
 
     @app.post(
         "/face-recognition-index-build",
@@ -81,6 +87,13 @@ def create_app(
         """Find the faces of an image and who they are."""
         return await exchange.answer(request, schemas.InferRequest, operations.infer)
 
+    @app.post(
+        "/v1/infer:batch", **documented(batch_schemas.BatchRequest, batch_schemas.BatchResult)
+    )
+    async def infer_batch(request: Request) -> Response:
+        """Find the faces of several images and who they are. An image that fails does so alone."""
+        return await exchange.answer(request, batch_schemas.BatchRequest, batches.infer)
+
     @app.head("/health", include_in_schema=False)
     @app.get("/health", response_model=schemas.Health)
     async def check_health() -> Response:
@@ -94,6 +107,8 @@ def create_app(
         schemas.AddRequest,
         schemas.RemoveRequest,
         schemas.InferRequest,
+        batch_schemas.BatchRequest,
+        ImageArray,
     )
     add_body_schemas(app, bodies)
     app.add_exception_handler(HTTPException, answer_http_error)

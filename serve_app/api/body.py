@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.errors import failure_response
-from serve_app.api.exchange import log_failure, new_log_id
+from serve_app.api.exchange import log_failure
+from serve_app.api.log_ids import new_log_id
 from serve_app.errors import FaceServeError, OverloadedError, SlowClientError, TooLargeError
 
 BODIES_HELD = 8

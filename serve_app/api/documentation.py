@@ -15,12 +15,25 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serve_app.api import schemas
+from serve_app.api.forms import description
 from serve_app.api.idempotency import HEADER, MAX_LENGTH
 
 DESCRIPTION = """Build galleries of faces, add and remove, and recognise who is in a picture.
 
 Every reply is an envelope: `logId`, `errorCode` (0, or the HTTP status), `errorMsg`, and `result`
-where the request succeeded."""
+where the request succeeded.
+
+An operation that takes images takes them as JSON, as `multipart/form-data` and as
+`application/msgpack`; one that takes a single image also as the bare file:
+
+    curl -H 'Content-Type: image/jpeg' --data-binary @friends.jpg \\
+        'http://HOST/face-recognition-infer?indexKey=house&visualize=false'
+    curl -F image=@friends.jpg -F indexKey=house http://HOST/face-recognition-infer
+    curl -F image=@a.jpg -F image=@b.jpg -F indexKey=house http://HOST/v1/infer:batch
+    curl -F image=@anna.jpg -F label=Anna -F indexKey=house http://HOST/face-recognition-index-add
+
+Every success comes in msgpack, with a drawn image as bytes, to a request with
+`Accept: application/msgpack`. Failures are JSON."""
 
 FAILURES = {
     404: "No such gallery",
@@ -49,14 +62,16 @@ NAMES_A_CHANGE = {
 
 
 def documented(
-    request: type[BaseModel], result: type[BaseModel], *, change: bool = False
+    request: type[schemas.Request], result: type[BaseModel], *, change: bool = False
 ) -> dict[str, Any]:
     """Arguments of a route that takes a body of ``request`` and answers ``result``. ``change``: it
     may be named by an idempotency key."""
-    reference = {"$ref": _REFERENCE.format(model=request.__name__)}
-    body = {"required": True, "content": {"application/json": {"schema": reference}}}
-    parameters = {"parameters": [NAMES_A_CHANGE]} if change else {}
-    return {**_replies(result), "openapi_extra": {"requestBody": body, **parameters}}
+    body = {"required": True, "content": description.content(request, _REFERENCE)}
+    parameters = _listed(description.query(request, _REFERENCE), "query", [])
+    if change:
+        parameters.append(NAMES_A_CHANGE)
+    extra = {"requestBody": body, **({"parameters": parameters} if parameters else {})}
+    return {**_replies(result), "openapi_extra": extra}
 
 
 def documented_address(
@@ -87,7 +102,10 @@ def _parameters(values: type[BaseModel] | None, place: str) -> list[dict[str, An
     if values is None:
         return []
     schema = values.model_json_schema()
-    required = schema.get("required", [])
+    return _listed(schema["properties"], place, schema.get("required", []))
+
+
+def _listed(fields: dict[str, Any], place: str, required: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
@@ -96,7 +114,7 @@ def _parameters(values: type[BaseModel] | None, place: str) -> list[dict[str, An
             "description": field.pop("description", ""),
             "schema": field,
         }
-        for name, field in schema["properties"].items()
+        for name, field in fields.items()
     ]
 
 

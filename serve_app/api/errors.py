@@ -50,11 +50,16 @@ NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields 
 
 
 def failure_response(error: FaceServeError, log_id: str) -> Response:
-    """The envelope of an error. A status of 500 never says more than a fixed text."""
-    status = STATUS.get(error.code, 500)
-    message = INTERNAL_MESSAGE if status == 500 else str(error)
+    """The envelope of an error."""
+    status, message = status_and_message(error)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503} else {}
     return envelope_response(status, message, log_id, headers)
+
+
+def status_and_message(error: FaceServeError) -> tuple[int, str]:
+    """What is told of an error. A status of 500 never says more than a fixed text."""
+    status = STATUS.get(error.code, 500)
+    return status, INTERNAL_MESSAGE if status == 500 else str(error)
 
 
 def envelope_response(

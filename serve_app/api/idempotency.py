@@ -15,6 +15,8 @@ from typing import TypeVar
 from fastapi import Request
 
 from serve_app.api.errors import invalid_value
+from serve_app.api.forms import multipart_form
+from serve_app.api.forms.content_type import kind_of
 from serve_app.api.schemas import AddRequest, BuildRequest, Outgoing, RemoveRequest
 from serve_app.types import Operation
 
@@ -50,12 +52,20 @@ async def operation_of(request: Request, gallery: str | None, detail: str = "") 
         return None
     scope = [TENANT, request.scope["route"].path, gallery or "", name]
     body = await request.body()
-    asked = body if not detail else b"\0".join([detail.encode(), body])
+    content_type = request.headers.get("content-type", "")
     return Operation(
         id=hashlib.sha256(json.dumps(scope).encode()).hexdigest(),
         # Beside the event loop: a body of 64 MiB takes a tenth of a second.
-        digest=(await asyncio.to_thread(hashlib.sha256, asked)).hexdigest(),
+        digest=await asyncio.to_thread(_digest, body, content_type, detail),
     )
+
+
+def _digest(body: bytes, content_type: str, detail: str) -> str:
+    """Of what is asked for. Clients draw the boundary of a multipart body anew when they send it
+    again: that is no other request."""
+    if kind_of(content_type) == multipart_form.KIND:
+        body = multipart_form.without_boundary(body, content_type)
+    return hashlib.sha256(b"\0".join([detail.encode(), body]) if detail else body).hexdigest()
 
 
 def _header(request: Request) -> str | None:

@@ -1,20 +1,33 @@
-"""The ``image`` of a request to the bytes of an image file: base64, or a URL that is fetched.
+"""The ``image`` of a request to the bytes of an image file, whatever it came as.
 
-Owns what the string may be and how much one request may load. Must not decode images.
+Owns what a text may be (base64, or a URL that is fetched) and how much one request may load. Must
+not decode images.
 """
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 from collections.abc import Sequence
 from typing import Protocol
 
 import pybase64
 
+from serve_app.api.arrays import to_bmp
+from serve_app.api.sources import ImageArray, ImageSource
 from serve_app.errors import FaceServeError, FetchError, InvalidImageError, TooLargeError
+from serve_app.imaging import ImageLimits
 from serve_app.service import in_flight
 
 FETCHES_IN_FLIGHT = 8
+
+TURN_BYTES = 256 * 1024
+"""After an image from here on other requests get their turn: many of them must not add up."""
+
+THREAD_BYTES = 2 * 1024 * 1024
+"""Arrays from here on are converted beside the event loop: half a millisecond, and NumPy and OpenCV
+don't lock the interpreter meanwhile. Base64 within the default limit never takes as long."""
+
 _LINE_BREAKS = str.maketrans("", "", " \t\r\n")
 
 
@@ -29,20 +42,30 @@ class Fetcher(Protocol):
 
 
 class ImageReader:
-    """``max_bytes``: of one image. ``max_total_bytes``: of all images of one request."""
+    """``limits``: of one image. ``max_total_bytes``: of all images of one request."""
 
-    def __init__(self, fetcher: Fetcher, max_bytes: int, max_total_bytes: int) -> None:
+    def __init__(self, fetcher: Fetcher, limits: ImageLimits, max_total_bytes: int) -> None:
         self._fetcher = fetcher
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._max_total_bytes = max_total_bytes
 
-    async def read(self, source: str) -> bytes:
+    async def read(self, source: ImageSource) -> bytes:
         """Raises InvalidImageError, FetchError, TooLargeError."""
-        if is_url(source):
+        if isinstance(source, bytes):
+            return _within(source, self._limits.max_bytes)
+        if isinstance(source, ImageArray) and len(source.data) >= THREAD_BYTES:
+            return await asyncio.to_thread(to_bmp, source, self._limits)
+        if isinstance(source, ImageArray):
+            image = to_bmp(source, self._limits)
+        elif is_url(source):
             return await self._fetcher.fetch(source)
-        return decode_base64(source, self._max_bytes)
+        else:
+            image = decode_base64(source, self._limits.max_bytes)
+        if len(image) >= TURN_BYTES:
+            await asyncio.sleep(0)
+        return image
 
-    async def read_all(self, sources: Sequence[str]) -> list[bytes | FaceServeError]:
+    async def read_all(self, sources: Sequence[ImageSource]) -> list[bytes | FaceServeError]:
         """The bytes of each source, or why there are none.
 
         Raises TooLargeError if they are too many bytes together: fetched images don't count in the
@@ -50,7 +73,7 @@ class ImageReader:
         """
         total = 0
 
-        async def read(source: str) -> bytes | FaceServeError:
+        async def read(source: ImageSource) -> bytes | FaceServeError:
             nonlocal total
             try:
                 image = await self.read(source)
@@ -81,9 +104,7 @@ def decode_base64(source: str, max_bytes: int) -> bytes:
         if not comma:
             raise InvalidImageError("image starts with data: but has no comma before its base64")
     if len(source) // 4 * 3 > max_bytes + 2:  # up to two bytes are padding
-        raise TooLargeError(
-            f"image is over the limit of {max_bytes} bytes: send a smaller or more compressed one"
-        )
+        raise _too_large(max_bytes)
     try:
         return pybase64.b64decode(source, validate=True)
     except (binascii.Error, ValueError):
@@ -93,3 +114,15 @@ def decode_base64(source: str, max_bytes: int) -> bytes:
         return pybase64.b64decode(source.translate(_LINE_BREAKS), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidImageError("image is neither an http(s) URL nor valid base64") from None
+
+
+def _within(image: bytes, max_bytes: int) -> bytes:
+    if len(image) > max_bytes:
+        raise _too_large(max_bytes)
+    return image
+
+
+def _too_large(max_bytes: int) -> TooLargeError:
+    return TooLargeError(
+        f"image is over the limit of {max_bytes} bytes: send a smaller or more compressed one"
+    )

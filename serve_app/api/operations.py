@@ -13,7 +13,7 @@ from serve_app.api.images import ImageReader
 from serve_app.api.visualise import Visualiser
 from serve_app.config import Limits, PipelineConfig
 from serve_app.errors import TooLargeError
-from serve_app.service import Enrolment, Pair, RecognitionService
+from serve_app.service import Enrolment, Identification, Pair, RecognitionService
 from serve_app.types import Operation, Receipt
 
 
@@ -89,18 +89,7 @@ class Operations:
         picture = None
         if request.visualize is not False:
             picture = await self._visualiser.picture(image, found.faces)
-        faces = [
-            schemas.RecognisedFace(
-                bbox=list(recognition.box),
-                rec_results=[
-                    schemas.RecResult(label=candidate.label, score=candidate.score)
-                    for candidate in recognition.candidates
-                ],
-                score=recognition.score,
-            )
-            for recognition in found.faces
-        ]
-        return schemas.InferResult(faces=faces, image=picture, stale=True if found.stale else None)
+        return infer_result(found, picture)
 
     def _require_gallery(self, request: schemas.AddRequest | schemas.RemoveRequest) -> None:
         """On add and remove a gallery that is neither named nor configured is an invalid field."""
@@ -125,6 +114,22 @@ class Operations:
             return [(image, pair.label) for image, pair in zip(images, pairs, strict=True)]
 
         return read
+
+
+def infer_result(found: Identification, picture: bytes | None) -> schemas.InferResult:
+    """``picture``: a JPEG, if one was asked for."""
+    faces = [
+        schemas.RecognisedFace(
+            bbox=list(recognition.box),
+            rec_results=[
+                schemas.RecResult(label=candidate.label, score=candidate.score)
+                for candidate in recognition.candidates
+            ],
+            score=recognition.score,
+        )
+        for recognition in found.faces
+    ]
+    return schemas.InferResult(faces=faces, image=picture, stale=True if found.stale else None)
 
 
 def _gallery_result(

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny
+import pybase64
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializeAsAny,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from serve_app import policy
+from serve_app.api.sources import ImageSource
 from serve_app.errors import InvalidRequestError
 from serve_app.types import Consistency, IndexType, Metric
 
@@ -21,6 +30,7 @@ MAX_LABEL_LENGTH = 1000
 MAX_INDEX_TYPE_LENGTH = 256
 MAX_PAIRS = 10_000
 MAX_IDS = 100_000
+MAX_IMAGES = 64
 """Longer lists are not read to their end. ``limits.pairs`` of the Serve file may be lower."""
 
 
@@ -73,11 +83,11 @@ AnyIndexType = Annotated[
     ),
     AfterValidator(_checked_index_type),
 ]
-ImageSource = Annotated[
-    str,
-    Field(
-        description="http(s) URL of an image file, or its bytes in base64, with or without data:"
-    ),
+TopK = Annotated[int, Field(ge=0, le=MAX_TOP_K)]
+Picture = Annotated[
+    bytes,
+    PlainSerializer(pybase64.b64encode_as_string, return_type=str, when_used="json"),
+    Field(description="A JPEG: base64 in JSON, bytes in msgpack"),
 ]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -121,7 +131,7 @@ class InferRequest(Request):
     det_threshold: Finite | None = None
     rec_threshold: Finite | None = Field(None, description="In the gallery's own metric")
     hamming_radius: float | None = Field(None, description="Accepted and not used")
-    topk: Annotated[int, Field(ge=0, le=MAX_TOP_K)] | None = None
+    topk: TopK | None = None
     visualize: bool | None = Field(None, description="false leaves image out; default true")
     consistency: Consistency = Field(
         Consistency.STRONG,
@@ -159,11 +169,11 @@ class RecognisedFace(Outgoing):
 
 
 class InferResult(Outgoing):
-    """``image``: base64 of a JPEG with the faces drawn; absent if ``visualize`` is false.
+    """``image``: with the faces drawn; absent if ``visualize`` is false.
     ``stale``: changes of the gallery may be missing; with ``consistency: eventual`` only."""
 
     faces: list[RecognisedFace]
-    image: str | None = None
+    image: Picture | None = None
     stale: Literal[True] | None = None
 
 

@@ -1,11 +1,9 @@
-"""The picture in an infer reply: decode, draw, JPEG, base64, off the event loop."""
+"""The picture in an infer reply: decode, draw, JPEG, off the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-
-import pybase64
 
 from serve_app.drawing import draw
 from serve_app.imaging import ImageLimits, decode, encode_jpeg
@@ -22,8 +20,8 @@ class Visualiser:
         self._limits = limits
         self._slots = asyncio.Semaphore(DRAWINGS_AT_ONCE)
 
-    async def picture(self, image: bytes, recognitions: Sequence[Recognition]) -> str:
-        """Base64 of a JPEG: the encoded ``image`` with its faces and their best candidates.
+    async def picture(self, image: bytes, recognitions: Sequence[Recognition]) -> bytes:
+        """A JPEG: the encoded ``image`` with its faces and their best candidates.
 
         Raises InvalidImageError, TooLargeError.
         """
@@ -33,7 +31,7 @@ class Visualiser:
         work.add_done_callback(lambda _: self._slots.release())
         return await asyncio.shield(work)
 
-    def _picture(self, image: bytes, recognitions: Sequence[Recognition]) -> str:
+    def _picture(self, image: bytes, recognitions: Sequence[Recognition]) -> bytes:
         faces = [
             (r.box, r.candidates[0].label, r.candidates[0].score)
             if r.candidates
@@ -41,4 +39,4 @@ class Visualiser:
             for r in recognitions
         ]
         drawn = draw(decode(image, self._limits), faces)
-        return pybase64.b64encode(encode_jpeg(drawn)).decode("ascii")
+        return encode_jpeg(drawn)

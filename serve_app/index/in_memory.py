@@ -89,7 +89,8 @@ class InMemoryGallery:
 
     def search(self, probes: Vectors, top_k: int) -> list[list[Candidate]]:
         """The nearest templates of each probe (N, D), nearest first."""
-        set_faiss_threads(self.threads)
+        # Callers search in several threads; beside theirs, FAISS's own would spin and wait.
+        set_faiss_threads(1)
         with self._lock:
             return self._index.search(probes, top_k)
 

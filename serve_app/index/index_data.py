@@ -56,7 +56,7 @@ class IndexData:
         ``index_type``: Flat, IVF, HNSW32 or another FAISS factory string. Up to ``exact_until``
         templates are searched exactly, whatever the type; above, an index is trained, here or in
         the ``append`` that gets there, and anew when a quarter was added or a fifth removed.
-        ``threads``: cores of a search or a training.
+        ``threads``: cores of a training; a search takes one.
 
         Raises InvalidRequestError for a type that FAISS can't build, labels that can't be kept and
         vectors that are not L2-normalised.

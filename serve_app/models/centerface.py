@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from serve_app.models.canvas import Canvas
 from serve_app.models.dense import DetectSize, Proposals, detections, fit
 from serve_app.models.runtime import Session, Tensors
 from serve_app.types import Detection, Image
@@ -26,17 +27,18 @@ class CenterFaceDetector:
     def __init__(self, session: Session, size: DetectSize) -> None:
         self._session = session
         self._size = size
+        self._canvas = Canvas()
 
     def detect(self, image: Image, threshold: float) -> list[Detection]:
         """Faces with a score above ``threshold``, best first, boxes inside the image."""
-        tensor, scale = prepare(image, self._size)
+        tensor, scale = prepare(image, self._size, self._canvas)
         outputs = self._session.run({self._session.input_names[0]: tensor})
         return detections(decode(outputs, threshold), scale, *image.shape[:2])
 
 
-def prepare(image: Image, size: DetectSize) -> tuple[NDArray[np.float32], float]:
+def prepare(image: Image, size: DetectSize, canvas: Canvas) -> tuple[NDArray[np.float32], float]:
     """``dense.fit`` with the channels that CenterFace was trained on: RGB."""
-    return fit(image, size, bgr=False)
+    return fit(image, size, canvas, bgr=False)
 
 
 def decode(outputs: Tensors, threshold: float) -> Proposals:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from serve_app.models.canvas import Canvas
 from serve_app.types import Detection, Image
 
 NMS_IOU = 0.3
@@ -42,9 +43,11 @@ class Proposals:
     landmarks: NDArray[np.float32]
 
 
-def fit(image: Image, size: DetectSize, *, bgr: bool) -> tuple[NDArray[np.float32], float]:
-    """Network input (1, 3, H, W) float32 0..255 with H and W multiples of 32, and the scale from
-    the image to it. Padding is black, at the right and the bottom."""
+def fit(
+    image: Image, size: DetectSize, canvas: Canvas, *, bgr: bool
+) -> tuple[NDArray[np.float32], float]:
+    """Network input (1, 3, H, W) float32 0..255 with H and W multiples of 32, on ``canvas``, and
+    the scale from the image to it. Padding is black, at the right and the bottom."""
     height, width = image.shape[:2]
     scale = size.scale(height, width)
     if scale != 1:
@@ -53,8 +56,9 @@ def fit(image: Image, size: DetectSize, *, bgr: bool) -> tuple[NDArray[np.float3
         image = np.asarray(cv2.resize(image, target, interpolation=shrink), dtype=np.uint8)
     height, width = image.shape[:2]
     stride = COARSEST_STRIDE
-    padded = (-(-height // stride) * stride, -(-width // stride) * stride)
-    tensor = np.zeros((1, 3, *padded), dtype=np.float32)
+    tensor = canvas.shaped(1, 3, -(-height // stride) * stride, -(-width // stride) * stride)
+    tensor[:, :, height:] = 0
+    tensor[:, :, :height, width:] = 0
     for channel, plane in enumerate(cv2.split(image)):  # faster than a transposed copy
         tensor[0, 2 - channel if bgr else channel, :height, :width] = plane
     return tensor, scale

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve_app.errors import FaceServeError, InvalidImageError, ModelError
+from serve_app.models.canvas import Canvas
 from serve_app.models.inference_yml import Normalise
 from serve_app.models.runtime import Session
 from serve_app.types import CROP_SIZE, Crops, Embeddings
@@ -34,6 +35,7 @@ class ExtractStage:
     ) -> None:
         self._session = session
         self._normalise = normalise
+        self._canvas = Canvas()
         self._max_batch = max_batch
         self._mirror = mirror
         self.model_id = model_id + MIRROR_SUFFIX if mirror else model_id
@@ -82,7 +84,7 @@ class ExtractStage:
 
     def _features(self, crops: Crops) -> NDArray[np.float32]:
         (name,) = self._session.input_names
-        outputs = self._session.run({name: self._normalise.apply(crops)})
+        outputs = self._session.run({name: self._normalise.apply(crops, self._canvas)})
         (features,) = outputs.values()
         if features.ndim != 2 or len(features) != len(crops):
             raise ModelError(

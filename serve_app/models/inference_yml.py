@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 
 from serve_app.errors import ModelError
+from serve_app.models.canvas import Canvas
 from serve_app.types import CROP_SIZE, Image
 
 Channels = tuple[float, float, float]
@@ -27,10 +28,12 @@ class Normalise:
     mean: Channels
     std: Channels
 
-    def apply(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, H, W, 3) uint8 RGB to (N, 3, H, W) float32."""
+    def apply(self, images: NDArray[np.uint8], canvas: Canvas | None = None) -> NDArray[np.float32]:
+        """(N, H, W, 3) uint8 RGB to (N, 3, H, W) float32, on ``canvas`` if there is one."""
         std = np.array(self.std, dtype=np.float32)
-        tensor = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32)
+        count, height, width, channels = images.shape
+        tensor = (canvas or Canvas()).shaped(count, channels, height, width)
+        np.copyto(tensor, images.transpose(0, 3, 1, 2))
         if self != IDENTITY:
             tensor *= (np.float32(self.scale) / std)[:, None, None]
             tensor -= (np.array(self.mean, dtype=np.float32) / std)[:, None, None]

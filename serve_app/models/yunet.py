@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from serve_app.models.canvas import Canvas
 from serve_app.models.dense import DetectSize, Proposals, detections, fit
 from serve_app.models.runtime import Session, Tensors
 from serve_app.types import Detection, Image
@@ -23,37 +24,40 @@ class YuNetDetector:
     def __init__(self, session: Session, size: DetectSize) -> None:
         self._session = session
         self._size = size
+        self._canvas = Canvas()
 
     def detect(self, image: Image, threshold: float) -> list[Detection]:
         """Faces with a score above ``threshold``, best first, boxes inside the image."""
-        tensor, scale = prepare(image, self._size)
+        tensor, scale = prepare(image, self._size, self._canvas)
         outputs = self._session.run({self._session.input_names[0]: tensor})
         proposals = decode(outputs, tensor.shape[3], threshold)
         return detections(proposals, scale, *image.shape[:2])
 
 
-def prepare(image: Image, size: DetectSize) -> tuple[NDArray[np.float32], float]:
+def prepare(image: Image, size: DetectSize, canvas: Canvas) -> tuple[NDArray[np.float32], float]:
     """``dense.fit`` with the channels that YuNet was trained on: BGR."""
-    return fit(image, size, bgr=True)
+    return fit(image, size, canvas, bgr=True)
 
 
 def decode(outputs: Tensors, width: int, threshold: float) -> Proposals:
     """Cells with a score above ``threshold``, stride by stride; ``width``: of the input."""
-    parts = []
-    for stride in STRIDES:
-        cls, obj, bbox, kps = (outputs[f"{name}_{stride}"][0] for name in _HEADS)
-        scores = np.sqrt(cls[:, 0].clip(0, 1) * obj[:, 0].clip(0, 1))
-        (cells,) = np.nonzero(scores > threshold)
-        anchors = np.stack([cells % (width // stride), cells // (width // stride)], axis=1)
-        centres = (anchors + bbox[cells, :2]) * stride
-        sizes = np.exp(bbox[cells, 2:]) * stride
-        boxes = np.hstack([centres - sizes / 2, centres + sizes / 2])
-        points = (kps[cells].reshape(-1, 5, 2) + anchors[:, None]) * stride
-        parts.append((boxes, scores[cells], points))
-    boxes, scores, points = (
-        np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True)
+    cls, obj, bbox, kps = (
+        np.concatenate([outputs[f"{head}_{stride}"][0] for stride in STRIDES]) for head in _HEADS
     )
-    return Proposals(boxes, scores, points)
+    scores = np.sqrt(cls[:, 0].clip(0, 1) * obj[:, 0].clip(0, 1))
+    (rows,) = np.nonzero(scores > threshold)
+    lengths = [outputs[f"cls_{stride}"].shape[1] for stride in STRIDES]
+    ends = np.cumsum(lengths)
+    level = np.searchsorted(ends, rows, side="right")
+    strides = np.array(STRIDES)[level]
+    cells, columns = rows - (ends - lengths)[level], width // strides
+    anchors = np.stack([cells % columns, cells // columns], axis=1)
+    scale = strides[:, None].astype(np.float32)
+    centres = (anchors + bbox[rows, :2]) * scale
+    sizes = np.exp(bbox[rows, 2:]) * scale
+    boxes = np.hstack([centres - sizes / 2, centres + sizes / 2]).astype(np.float32)
+    points = (kps[rows].reshape(-1, 5, 2) + anchors[:, None]) * scale[:, None]
+    return Proposals(boxes, scores[rows], points.astype(np.float32))
 
 
 _HEADS = ("cls", "obj", "bbox", "kps")

@@ -11,7 +11,7 @@ from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir, val
 from serve_app.config.pipeline_file import load_pipeline, parse_pipeline
 from serve_app.config.strict import refuse_unknown
 from serve_app.errors import ConfigError
-from serve_app.imaging import ImageLimits
+from serve_app.imaging import ImageLimits, leave_threads_to_callers
 from serve_app.index.index_data import IndexData
 from serve_app.models.runtime.devices import choose_device
 from serve_app.pipeline.face_recognition import FaceRecognitionPipeline
@@ -48,10 +48,10 @@ def create_pipeline(
     fastest here, measured at first use and remembered; ``hpi_params`` (``hpi_config`` in newer
     releases): ``{"backend": "openvino"}`` names one instead. ``index``: the gallery that
     ``predict`` searches if it is given none. ``workers``: threads, each with networks of its own;
-    left out, one a core. ``cache_dir``: for downloaded and converted networks; left out,
-    FACE_SERVE_CACHE or the user's. ``fetch_allow``: private hosts or networks whose URLs may be
-    read too. ``record_timings``: keep some of the networks' inputs, to tell later what they take
-    alone (``timings``).
+    left out, one a core; with more than one, OpenCV's own threads are switched off in the process.
+    ``cache_dir``: for downloaded and converted networks; left out, FACE_SERVE_CACHE or the user's.
+    ``fetch_allow``: private hosts or networks whose URLs may be read too. ``record_timings``: keep
+    some of the networks' inputs, to tell later what they take alone (``timings``).
 
     What is left out is as the pipeline file says. Raises ConfigError, ModelError,
     InvalidRequestError for an ``index`` that can't be read.
@@ -65,6 +65,8 @@ def create_pipeline(
     count = default_workers(loaded) if workers is None else workers
     if count < 1:
         raise ConfigError(f"workers is {count}: it must be 1 or more")
+    if count > 1:
+        leave_threads_to_callers()
     timings = Timings()
 
     def open_stages() -> FacePipeline:

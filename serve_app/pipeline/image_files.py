@@ -22,16 +22,23 @@ MOST_PATH = 4096
 def read_image_file(path: str, max_bytes: int) -> bytes:
     """All of a file. Raises InvalidRequestError if it is not there or not named as an image,
     TooLargeError."""
-    if fault := file_fault(path):
+    if fault := suffix_fault(path):
         raise InvalidRequestError(fault)
     try:
-        with Path(path).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > max_bytes:
-                raise TooLargeError(f"file of {size} bytes, over the limit of {max_bytes} bytes")
+        # What is no regular file may block when it is opened, or never end.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            facts = os.fstat(handle)
+            if not stat.S_ISREG(facts.st_mode):
+                raise InvalidRequestError(file_fault(path) or "no regular file")
+            if facts.st_size > max_bytes:
+                raise TooLargeError(
+                    f"file of {facts.st_size} bytes, over the limit of {max_bytes} bytes"
+                )
             return file.read()
-    except OSError as error:
-        raise InvalidRequestError(f"can't be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+        why = getattr(error, "strerror", None) or error
+        raise InvalidRequestError(file_fault(path) or f"can't be read: {why}") from None
 
 
 def file_fault(path: str) -> str | None:

@@ -16,7 +16,7 @@ from serve_app.pipeline.inputs import Input
 from serve_app.pipeline.pool import StagePool
 from serve_app.pipeline.results import FaceResult, SavedNames, face_box
 from serve_app.pipeline.stages import FacePipeline
-from serve_app.pipeline.timings import Timings
+from serve_app.pipeline.timings import Laps, Timings
 from serve_app.policy import ThresholdRule
 from serve_app.types import Candidate, Embeddings, Face
 
@@ -53,20 +53,21 @@ class Recogniser:
         read: list[Input] = []
         found: list[list[Face]] = []
         with self._pool.borrow() as stages:
+            laps = Laps()
             for one in part:
                 try:
-                    found.append(self._faces(one, stages))
+                    found.append(self._faces(one, stages, laps))
                     read.append(one)
                 except FaceServeError as error:
                     if not self._asked.skip_bad:
                         failure = type(error)(f"{one.where}: {error}")
                         break
                     logger.warning("left out: %s: %s", one.where, error)
-            with self._timings.stage("embed"):
-                embedded = stages.embed([face.crop for faces in found for face in faces])
-        with self._timings.stage("search"):
-            accepted = iter(self._candidates(embedded))
-        self._timings.count(len(read), len(embedded))
+            embedded = stages.embed([face.crop for faces in found for face in faces])
+            laps.lap("embed")
+        accepted = iter(self._candidates(embedded))
+        laps.lap("search")
+        self._timings.add(len(read), len(embedded), laps.stages)
         results: list[FaceResult | FaceServeError] = [
             FaceResult(
                 one.path,
@@ -79,11 +80,12 @@ class Recogniser:
         ]
         return results if failure is None else [*results, failure]
 
-    def _faces(self, one: Input, stages: FacePipeline) -> list[Face]:
-        with self._timings.stage("read and decode"):
-            image = stages.pixels(one.read())
-        with self._timings.stage("detect and crop"):
-            return stages.detect(image, self._asked.det_threshold)
+    def _faces(self, one: Input, stages: FacePipeline, laps: Laps) -> list[Face]:
+        image = stages.pixels(one.read())
+        laps.lap("read and decode")
+        faces = stages.detect(image, self._asked.det_threshold)
+        laps.lap("detect and crop")
+        return faces
 
     def _candidates(self, embedded: Sequence[Embeddings | FaceServeError]) -> list[list[Candidate]]:
         """The accepted candidates of each face; a face that can't be embedded has none."""

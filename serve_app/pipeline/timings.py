@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,8 +21,23 @@ from serve_app.models.runtime import Session, Tensors
 
 Answer = TypeVar("Answer")
 
-SAMPLES = 48
-"""Inputs of a network that are kept for running it alone: a hundred megabytes at the most."""
+SAMPLES = 16
+"""Inputs of a network that are kept for running it alone, of every fourth run: copying costs."""
+KEEP_EVERY = 4
+
+
+class Laps:
+    """Seconds by stage of one thread's work, from one call of ``lap`` to the next."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """What was done since the last call was this stage."""
+        now = time.perf_counter()
+        self.stages[stage] = self.stages.get(stage, 0.0) + now - self._last
+        self._last = now
 
 
 class Recorder:
@@ -32,6 +46,7 @@ class Recorder:
     def __init__(self, session: Session) -> None:
         self.seconds = 0.0
         self.items = 0
+        self._runs = 0
         self._session = session
         self._samples: list[Tensors] = []
 
@@ -44,13 +59,14 @@ class Recorder:
         outputs = self._session.run(inputs)
         self.seconds += time.perf_counter() - start
         self.items += _length(inputs)
-        if len(self._samples) < SAMPLES:
+        self._runs += 1
+        if self._runs % KEEP_EVERY == 1 and len(self._samples) < SAMPLES:
             self._samples.append({name: np.array(value) for name, value in inputs.items()})
         return outputs
 
     def forget(self) -> None:
         """What came before does not count: loading a stage runs its network once."""
-        self.seconds, self.items, self._samples = 0.0, 0, []
+        self.seconds, self.items, self._runs, self._samples = 0.0, 0, 0, []
 
     def alone(self, rounds: int) -> tuple[float, int]:
         """Seconds and items of running what was kept again, nothing in between."""
@@ -125,18 +141,13 @@ class Timings:
                 recorders.forget()
             self._stages, self._images, self._faces, self._wall_s = {}, 0, 0, 0.0
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - start
-        with self._lock:
-            self._stages[name] = self._stages.get(name, 0.0) + seconds
-
-    def count(self, images: int, faces: int) -> None:
+    def add(self, images: int, faces: int, stages: Mapping[str, float]) -> None:
+        """What a few images took, seconds by stage."""
         with self._lock:
             self._images += images
             self._faces += faces
+            for name, seconds in stages.items():
+                self._stages[name] = self._stages.get(name, 0.0) + seconds
 
     def clocked(self, answers: Iterator[Answer]) -> Iterator[Answer]:
         """``answers``, with the time until the last of them as the wall's."""
@@ -148,7 +159,7 @@ class Timings:
                 self._wall_s += time.perf_counter() - start
 
     def report(self, rounds: int = 3) -> Report:
-        """Runs the networks alone: takes about as many seconds as ``rounds`` times 48 of their
+        """Runs the networks alone: takes about as many seconds as ``rounds`` times 16 of their
         runs. Nothing else should be running."""
         used = [worker.networks for worker in self._workers if worker.have_run]
         networks: dict[str, float] = {}

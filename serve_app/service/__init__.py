@@ -6,7 +6,7 @@ one request has under way; ``galleries`` is the service of listings and upkeep. 
 errors, policy and the pipeline's configuration; must not know HTTP, Ray, models or FAISS.
 """
 
-from serve_app.service.concurrency import in_flight
+from serve_app.service.concurrency import IMAGES_IN_FLIGHT, each_alone, in_flight
 from serve_app.service.enrolment import Pair
 from serve_app.service.galleries import (
     DEFAULT_PAGE,
@@ -25,6 +25,7 @@ from serve_app.service.rejections import Rejection
 
 __all__ = [
     "DEFAULT_PAGE",
+    "IMAGES_IN_FLIGHT",
     "MAX_PAGE",
     "Enrolment",
     "GalleryPage",
@@ -35,5 +36,6 @@ __all__ = [
     "RecognitionService",
     "Rejection",
     "TemplatePage",
+    "each_alone",
     "in_flight",
 ]

@@ -21,7 +21,7 @@ from serve_app.errors import (
     TooLargeError,
 )
 from serve_app.ports import Detector, Extractor
-from serve_app.service.concurrency import in_flight
+from serve_app.service.concurrency import IMAGES_IN_FLIGHT, in_flight
 from serve_app.service.embedding import embed
 from serve_app.service.rejections import Rejection
 from serve_app.types import Crop, Embeddings
@@ -41,9 +41,6 @@ PAIR_ERRORS = (
     TooLargeError,
 )
 """Errors that are one pair's fault. Any other (a full queue, a dead stage) ends the request."""
-
-IMAGES_IN_FLIGHT = 8
-"""Images of one request that are in the detector at once: a long list can't fill its queue."""
 
 CROPS_A_CALL = 64
 """Crops of one extractor call: 2.4 MB, and other requests get their turn between two calls."""

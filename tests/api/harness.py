@@ -17,6 +17,7 @@ BUILD = "/face-recognition-index-build"
 ADD = "/face-recognition-index-add"
 REMOVE = "/face-recognition-index-remove"
 INFER = "/face-recognition-infer"
+BATCH = "/v1/infer:batch"
 
 
 class Api:

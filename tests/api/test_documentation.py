@@ -7,7 +7,7 @@ import pytest
 
 from serve_app.api.documentation import FAILURES
 from serve_app.api.errors import STATUS
-from tests.api.harness import ADD, BUILD, INFER, REMOVE, Api
+from tests.api.harness import ADD, BATCH, BUILD, INFER, REMOVE, Api
 
 GALLERY = "/v1/galleries/{key}"
 ADDRESSES: dict[str, dict[str, tuple[str, list[str]]]] = {
@@ -43,12 +43,13 @@ def references(node: Any) -> set[str]:
 async def test_every_route_is_described_with_its_body_and_all_replies(
     document: dict[str, Any],
 ) -> None:
-    assert set(document["paths"]) == {"/health", BUILD, ADD, REMOVE, INFER, *ADDRESSES}
+    assert set(document["paths"]) == {"/health", BUILD, ADD, REMOVE, INFER, BATCH, *ADDRESSES}
     for path, body in [
         (BUILD, "BuildRequest"),
         (ADD, "AddRequest"),
         (REMOVE, "RemoveRequest"),
         (INFER, "InferRequest"),
+        (BATCH, "BatchRequest"),
     ]:
         operation = document["paths"][path]["post"]
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
@@ -75,7 +76,8 @@ async def test_changes_may_be_named_and_searches_not(document: dict[str, Any]) -
         (parameter,) = document["paths"][path]["post"]["parameters"]
         assert parameter["name"] == "Idempotency-Key"
         assert parameter["schema"]["maxLength"] == 255
-    assert "parameters" not in document["paths"][INFER]["post"]
+    assert {p["in"] for p in document["paths"][INFER]["post"]["parameters"]} == {"query"}
+    assert "parameters" not in document["paths"][BATCH]["post"]
 
 
 async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -107,6 +109,8 @@ async def test_the_wires_words_are_described(document: dict[str, Any]) -> None:
     assert index_type["default"] == "Flat"
     assert schemas["Consistency"]["enum"] == ["strong", "eventual"]
     assert "stale" in schemas["InferResult"]["properties"]
+    assert schemas["BatchRequest"]["properties"]["images"]["maxItems"] == 64
+    assert set(schemas["ImageArray"]["properties"]) == {"shape", "dtype", "data", "order"}
 
 
 def test_every_status_that_an_error_can_have_is_described() -> None:

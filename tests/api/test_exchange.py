@@ -8,15 +8,12 @@ from typing import Any
 
 import pytest
 
-from serve_app.api.exchange import MAX_JSON_VALUES, log_id_of, parse, usable_log_id
-from serve_app.api.schemas import InferRequest
+from serve_app.api.log_ids import usable_log_id
 from serve_app.config import Limits
 from serve_app.errors import (
     FaceServeError,
     GalleryMismatchError,
-    InvalidRequestError,
     OverloadedError,
-    TooLargeError,
     UnavailableError,
 )
 from tests.api.harness import BUILD, INFER, REMOVE, Api, failure, result, wire
@@ -62,47 +59,6 @@ async def test_a_log_id_that_would_spoil_a_log_is_replaced(api: Api, log_id: obj
     response = await api.post(INFER, {**GOOD, "logId": log_id})
     assert response.status_code == 200
     uuid.UUID(response.json()["logId"])
-
-
-@pytest.mark.parametrize("log_id", ["a", "x" * 128, "Anfrage 7/ü", "请求"])
-def test_log_ids_that_are_echoed(log_id: str) -> None:
-    assert usable_log_id(log_id) == log_id
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"5", b'{"a": 1}', b"\xff"])
-def test_bodies_without_a_log_id(body: bytes) -> None:
-    assert log_id_of(body) is None
-
-
-@pytest.mark.parametrize(
-    "content_type",
-    [
-        "application/json",
-        "application/json; charset=utf-8",
-        "Application/JSON",
-        "application/a+json",
-    ],
-)
-def test_content_types_that_are_json(content_type: str) -> None:
-    assert parse(InferRequest, b'{"image": "a"}', content_type).image == "a"
-
-
-@pytest.mark.parametrize(
-    "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "text/json"]
-)
-def test_other_content_types_are_refused(content_type: str) -> None:
-    with pytest.raises(InvalidRequestError, match="model_attributes_type"):
-        parse(InferRequest, b'{"image": "a"}', content_type)
-
-
-@pytest.mark.parametrize("part", [b"[],", b"1,", b"{},", b"[[[["])
-async def test_a_body_of_a_million_values_is_refused_unread(api: Api, part: bytes) -> None:
-    body = b'{"ids": [' + part * (MAX_JSON_VALUES + 1) + b"1]}"
-    headers = {"Content-Type": "application/json"}
-    response = await api.send("POST", REMOVE, content=body, headers=headers)
-    assert "more than 1000000 values" in failure(response, 413)
-    with pytest.raises(TooLargeError):
-        parse(InferRequest, body, "application/json")
 
 
 async def test_deep_nesting_is_invalid(api: Api) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.forms.writing import BOUNDARY, CONTENT_TYPE, field, file, multipart
 from tests.api.harness import ADD, BUILD, INFER, REMOVE, Api, failure, result, wire, wire_pairs
 from tests.fakes import BLACK, BLUE, GREEN, RED, FakeFetcher, picture
 
@@ -165,3 +166,24 @@ async def test_what_names_a_change_holds_nothing_of_it(api: Api) -> None:
 async def test_a_body_that_is_invalid_keeps_no_answer(api: Api) -> None:
     failure(await api.post(ADD, {**MORE, "imageLabelPairs": []}, NAMED), 422)
     assert result(await api.post(ADD, MORE, NAMED))["imageCount"] == 3
+
+
+async def test_a_multipart_body_is_the_same_with_another_boundary(api: Api) -> None:
+    def sent(boundary: str, label: bytes) -> tuple[bytes, dict[str, str]]:
+        body = multipart(
+            file("image", picture(BLUE)), field("label", label), field("indexKey", b"g")
+        )
+        content_type = CONTENT_TYPE.replace(BOUNDARY, boundary)
+        return body.replace(BOUNDARY.encode(), boundary.encode()), {
+            **NAMED,
+            "Content-Type": content_type,
+        }
+
+    for boundary in ("one", "two"):
+        content, headers = sent(boundary, b"blue")
+        response = await api.send("POST", ADD, content=content, headers=headers)
+        assert result(response)["imageCount"] == 3
+    content, headers = sent("one", b"other")
+    response = await api.send("POST", ADD, content=content, headers=headers)
+    assert "another request" in failure(response, 422)
+    assert await size(api) == 3

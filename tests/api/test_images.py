@@ -7,15 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.api.images import FETCHES_IN_FLIGHT, ImageReader, decode_base64, is_url
+from serve_app.api.images import (
+    FETCHES_IN_FLIGHT,
+    THREAD_BYTES,
+    TURN_BYTES,
+    ImageReader,
+    decode_base64,
+    is_url,
+)
+from serve_app.api.sources import ImageArray
 from serve_app.errors import FetchError, InvalidImageError, TooLargeError, UnavailableError
+from serve_app.imaging import ImageLimits, decode
 from tests.fakes import FakeFetcher
 
 LIMIT = 1000
 
 
 def reader(fetcher: FakeFetcher | None = None, total: int = 10 * LIMIT) -> ImageReader:
-    return ImageReader(fetcher or FakeFetcher(), LIMIT, total)
+    return ImageReader(fetcher or FakeFetcher(), ImageLimits(LIMIT, 1000), total)
 
 
 @given(st.binary(max_size=LIMIT), st.sampled_from(["", "data:image/png;base64,", "DATA:,"]))
@@ -105,3 +114,38 @@ async def test_one_request_has_few_fetches_under_way() -> None:
 
     await reader(Slow()).read_all(["http://a.example/1"] * 30)
     assert most == FETCHES_IN_FLIGHT
+
+
+def array(height: int, width: int = 10) -> ImageArray:
+    return ImageArray(shape=(height, width, 3), dtype="uint8", data=bytes(height * width * 3))
+
+
+async def test_bytes_are_an_image_as_they_are() -> None:
+    assert await reader().read(b"\xff\xd8") == b"\xff\xd8"
+    assert len(await reader().read(bytes(LIMIT))) == LIMIT
+    with pytest.raises(TooLargeError, match="over the limit of 1000 bytes"):
+        await reader().read(bytes(LIMIT + 1))
+
+
+async def test_an_array_is_made_a_file() -> None:
+    assert (await reader().read(array(3))).startswith(b"BM")
+    read = await reader().read_all([array(3), array(100), b"x"])
+    assert [type(item) for item in read] == [bytes, TooLargeError, bytes]
+
+
+@pytest.mark.parametrize("rows", [3, 300, THREAD_BYTES // 3000 + 1])
+async def test_arrays_of_any_size_are_read_alike(rows: int) -> None:
+    limits = ImageLimits(2 * THREAD_BYTES, 10**7)
+    read = await ImageReader(FakeFetcher(), limits, 10**8).read(array(rows, 1000))
+    assert decode(read, limits).shape == (rows, 1000, 3)
+
+
+async def test_others_get_their_turn_between_large_images() -> None:
+    limits = ImageLimits(10 * TURN_BYTES, 10**7)
+    source = base64.b64encode(bytes(TURN_BYTES)).decode()
+    work = asyncio.create_task(ImageReader(FakeFetcher(), limits, 10**9).read_all([source] * 80))
+    turns = 0
+    while not work.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 80 / FETCHES_IN_FLIGHT

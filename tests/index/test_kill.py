@@ -36,7 +36,9 @@ def test_killed_at_any_moment(database_url: str, tmp_path: Path, soak: bool) -> 
     rounds = ROUNDS[database_url.partition(":")[0].partition("+")[0]][soak]
     with mortal(database_url, tmp_path / "snapshots") as process:
         record = Record(database_url, tmp_path / "snapshots")
-        for life in range(1, rounds + 1):
+        for life in range(1, 10 * rounds + 1):
+            if life > rounds and record.acknowledged > rounds:
+                break  # on a machine that is busy many lives are too short to begin anything
             seconds = record.chance.uniform(0, 0.6)
             record.take(process.live_and_be_killed(record.there, life, seconds))
             record.verify()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import httpx
+import msgpack
 import numpy as np
 import psutil
 import pytest
@@ -34,6 +35,40 @@ def test_tells_that_it_is_ready_in_one_line(service: Service) -> None:
     assert len(lines) == 1, lines
     assert lines[0].startswith(f"face-serve is ready at {service.url}")
     assert service.seconds_to_ready < 60
+
+
+def test_every_form_of_a_body_is_answered_alike(service: Service) -> None:
+    photo, infer = portrait(), f"{service.url}/face-recognition-infer"
+    pixels = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
+    array = {"shape": pixels.shape, "dtype": "uint8", "order": "BGR", "data": pixels.tobytes()}
+    image = ("portrait.jpg", photo, "image/jpeg")
+    built = httpx.post(
+        f"{service.url}/face-recognition-index-build",
+        files={"image": image},
+        data={"label": "Eileen Collins", "indexKey": "forms"},
+        timeout=30,
+    )
+    assert built.json()["result"]["idMap"] == {"0": "Eileen Collins"}
+    encoded = base64.b64encode(photo).decode()
+    fields: dict[str, str | bool] = {"indexKey": "forms", "visualize": False}
+    expected = httpx.post(infer, json={"image": encoded, **fields}, timeout=30).json()["result"]
+    assert expected["faces"][0]["recResults"][0]["label"] == "Eileen Collins"
+    msgpacked = {"Content-Type": "application/msgpack", "Accept": "application/msgpack"}
+    replies = [
+        httpx.post(infer, params=fields, content=photo, headers={"Content-Type": "image/jpeg"}),
+        httpx.post(infer, files={"image": image}, data={k: str(v) for k, v in fields.items()}),
+        httpx.post(infer, content=msgpack.packb({"image": photo, **fields}), headers=msgpacked),
+        httpx.post(infer, content=msgpack.packb({"image": array, **fields}), headers=msgpacked),
+    ]
+    for reply in replies[:2]:
+        assert reply.json()["result"] == expected
+    for reply in replies[2:]:
+        assert msgpack.unpackb(reply.content)["result"] == expected
+    batch = {"images": [encoded, "!", encoded], "indexKey": "forms"}
+    reply = httpx.post(f"{service.url}/v1/infer:batch", json=batch, timeout=30)
+    first, failed, last = reply.json()["result"]["results"]
+    assert first == last == expected
+    assert failed["error"]["errorCode"] == 422
 
 
 def test_tutorial_flow_on_a_real_photograph(service: Service) -> None:

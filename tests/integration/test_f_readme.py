@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -43,11 +44,16 @@ def test_program_has_these_options(command: str) -> None:
 
 
 def test_python_example(service: Service, tmp_path: Path) -> None:
-    (code,) = [block for kind, block in BLOCKS if kind == "python"]
+    over_http, in_process = [block for kind, block in BLOCKS if kind == "python"]
     script = tmp_path / "example.py"
-    script.write_text(code.replace(HERE, service.url), encoding="utf-8")
+    script.write_text(over_http.replace(HERE, service.url), encoding="utf-8")
     output = run([sys.executable, str(script)], tmp_path)
     assert output.startswith("{'0': 'Eileen Collins'}\n[{'label': 'Eileen Collins', 'score': ")
+    script.write_text(in_process, encoding="utf-8")
+    (box,) = json.loads(run([sys.executable, str(script)], tmp_path))["res"]["boxes"]
+    assert box["labels"] == ["Eileen Collins"]
+    assert (tmp_path / "out" / "eileen.jpg").stat().st_size > 10_000
+    assert {file.name for file in (tmp_path / "face_index").iterdir()} >= {"id_map.yaml"}
 
 
 def test_curl_example(service: Service, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def _work(arguments: Sequence[str], send: Send) -> None:
         elif order == "refuse":
             raise ModelError("operator Foo is not known")
         elif order == "fail":
-            raise RuntimeError("somewhere in /home/me/file")
+            raise RuntimeError("somewhere in /private/folder/file")
         elif order == "echo":
             for line in sys.stdin:
                 send({"line": line.strip(), "path": sys.path})

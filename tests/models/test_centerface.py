@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir
 from serve_app.models.alignment import ARCFACE_TEMPLATE, crop_face
+from serve_app.models.canvas import Canvas
 from serve_app.models.centerface import CenterFaceDetector, decode, prepare
 from serve_app.models.dense import DetectSize
 from serve_app.models.detector import FaceDetector
@@ -62,7 +63,7 @@ def test_the_score_must_be_above_the_threshold() -> None:
 def test_input_is_rgb() -> None:
     image = np.zeros((32, 32, 3), dtype=np.uint8)
     image[:, :] = (10, 20, 30)
-    tensor, scale = prepare(image, DetectSize(32, 640))
+    tensor, scale = prepare(image, DetectSize(32, 640), Canvas())
     assert scale == 1
     assert tensor[0, :, 5, 5].tolist() == [10, 20, 30]
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from serve_app.models import dense
+from serve_app.models.canvas import Canvas
 from serve_app.models.dense import DetectSize, Proposals, detections, fit
 
 
@@ -28,7 +29,7 @@ def test_small_images_are_enlarged_and_large_ones_shrunk(
 def test_padded_to_multiples_of_32(bgr: bool) -> None:
     image = np.zeros((40, 70, 3), dtype=np.uint8)
     image[:, :] = (10, 20, 30)
-    tensor, scale = fit(image, DetectSize(32, 640), bgr=bgr)
+    tensor, scale = fit(image, DetectSize(32, 640), Canvas(), bgr=bgr)
     assert scale == 1
     assert tensor.shape == (1, 3, 64, 96)
     assert tensor.dtype == np.float32
@@ -46,7 +47,7 @@ def test_padded_to_multiples_of_32(bgr: bool) -> None:
 )
 def test_resized(size: DetectSize, seen: tuple[int, int], interpolation: int) -> None:
     image = np.random.default_rng(3).integers(0, 256, (120, 160, 3), dtype=np.uint8)
-    tensor, scale = fit(image, size, bgr=False)
+    tensor, scale = fit(image, size, Canvas(), bgr=False)
     assert scale == pytest.approx(seen[0] / 120)
     resized = cv2.resize(image, seen[::-1], interpolation=interpolation)
     found = tensor[0, :, : seen[0], : seen[1]].transpose(1, 2, 0)
@@ -54,7 +55,7 @@ def test_resized(size: DetectSize, seen: tuple[int, int], interpolation: int) ->
 
 
 def test_the_narrowest_image() -> None:
-    tensor, _ = fit(np.zeros((1, 4000, 3), dtype=np.uint8), DetectSize(), bgr=True)
+    tensor, _ = fit(np.zeros((1, 4000, 3), dtype=np.uint8), DetectSize(), Canvas(), bgr=True)
     assert tensor.shape == (1, 3, 32, 640)
 
 

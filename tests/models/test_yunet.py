@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir
+from serve_app.models.canvas import Canvas
 from serve_app.models.dense import DetectSize
 from serve_app.models.yunet import STRIDES, YuNetDetector, decode, prepare
 from serve_app.models.zoo.opening import open_detector
@@ -47,7 +48,7 @@ def with_face(score: float = 0.81, cell: int = 9) -> dict[str, NDArray[np.float3
 def test_input_is_bgr_and_padded_to_multiples_of_32() -> None:
     image = np.zeros((40, 70, 3), dtype=np.uint8)
     image[:, :] = (10, 20, 30)
-    tensor, scale = prepare(image, DetectSize(32, 640))
+    tensor, scale = prepare(image, DetectSize(32, 640), Canvas())
     assert scale == 1
     assert tensor.shape == (1, 3, 64, 96)
     assert tensor[0, :, 39, 69].tolist() == [30, 20, 10]

@@ -163,7 +163,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(InvalidRequestError, match=r"^can't be read: Permission denied$"):
         read_image_file(str(tmp_path / "a.jpg"), 100)
 

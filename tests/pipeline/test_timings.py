@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serve_app.pipeline.timings import SAMPLES, Recorder, Recorders, Timings
+from serve_app.pipeline.timings import KEEP_EVERY, SAMPLES, Laps, Recorder, Recorders, Timings
 
 
 class Sleeps:
@@ -45,7 +45,7 @@ def test_a_recorder_answers_as_the_session_and_counts() -> None:
 def test_alone_runs_what_was_kept_again() -> None:
     session = Sleeps(0)
     recorder = Recorder(session)
-    for _ in range(SAMPLES + 20):
+    for _ in range(KEEP_EVERY * (SAMPLES + 5)):
         recorder.run(tensor(2))
     before = session.runs
     _, items = recorder.alone(rounds=2)
@@ -63,11 +63,12 @@ def test_a_report_adds_up_over_workers() -> None:
     for worker in workers[:2]:  # one was never needed
         for _ in range(5):
             worker.networks["net"].run(tensor(1))
-    with timings.stage("read"):
-        time.sleep(0.02)
-    with timings.stage("read"):
-        pass
-    timings.count(images=10, faces=12)
+    for images in (4, 6):
+        laps = Laps()
+        time.sleep(0.01)
+        laps.lap("read")
+        laps.lap("decode")
+        timings.add(images, images + 1, laps.stages)
     assert list(timings.clocked(iter([1, 2]))) == [1, 2]
     wall = time.perf_counter() - start
     report = timings.report(rounds=1)

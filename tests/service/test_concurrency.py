@@ -4,7 +4,16 @@ import asyncio
 
 import pytest
 
-from serve_app.service import in_flight
+from serve_app.errors import (
+    DeadlineExceededError,
+    FaceServeError,
+    GalleryMismatchError,
+    GalleryNotFoundError,
+    InvalidImageError,
+    OverloadedError,
+    UnavailableError,
+)
+from serve_app.service import each_alone, in_flight
 
 
 async def test_answers_keep_the_order_of_the_items() -> None:
@@ -66,3 +75,40 @@ async def test_cancellation_reaches_the_work() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sorted(ended) == [0, 1]
+
+
+async def answers_of(*items: object) -> list[object]:
+    """Items that are errors are raised, others are answers."""
+
+    async def work(item: object) -> object:
+        await asyncio.sleep(0)
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    return list(await each_alone(work, items, 2))
+
+
+BAD, FULL, DOWN = InvalidImageError("bad"), OverloadedError("full"), UnavailableError("down")
+
+
+@pytest.mark.parametrize("error", [BAD, FULL, DOWN, FaceServeError()])
+async def test_an_error_is_the_answer_of_its_item(error: FaceServeError) -> None:
+    assert await answers_of(1, error, 3) == [1, error, 3]
+
+
+@pytest.mark.parametrize(
+    "error", [GalleryNotFoundError(), GalleryMismatchError(), DeadlineExceededError(), KeyError()]
+)
+async def test_what_is_wrong_with_all_items_is_raised(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await answers_of(1, error, BAD)
+
+
+async def test_what_passes_is_raised_if_none_got_through() -> None:
+    for errors in ([FULL], [FULL, DOWN, FULL]):
+        with pytest.raises(OverloadedError):
+            await answers_of(*errors)
+    assert await answers_of(FULL, BAD) == [FULL, BAD]
+    assert await answers_of(BAD, BAD) == [BAD, BAD]
+    assert await answers_of() == []

@@ -11,9 +11,9 @@ from serve_app.errors import (
     TooLargeError,
 )
 from serve_app.imaging import ImageLimits
+from serve_app.service.concurrency import IMAGES_IN_FLIGHT
 from serve_app.service.enrolment import (
     CROPS_A_CALL,
-    IMAGES_IN_FLIGHT,
     Pair,
     Templates,
     make_templates,

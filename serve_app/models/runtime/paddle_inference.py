@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,24 @@ class PaddleSession:
 
     oneDNN is on: without it Paddle is 2 to 14 times slower. Its bfloat16 mode stays off: it gives
     NaN (docs/decisions/0003).
+
+    Every run is on a thread of the session's own: oneDNN keeps compiled layers by thread id, and
+    where a new thread gets the id of one that ended, Paddle 3.2.2 takes the old one's and fails.
     """
 
     def __init__(self, network: Path, parameters: Path, device: Device, threads: int) -> None:
         """Raises ModelError where Paddle can't load the files."""
         inference = import_paddle("paddle.inference")
         self._file = network
-        with blamed_on(self._file, "Paddle", "loaded"):
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="paddle")
+
+        def load() -> Any:
             config = inference.Config(str(network), str(parameters))
             configure(config, device, threads, new_ir=network.suffix == ".json")
-            self._predictor = inference.create_predictor(config)
+            return inference.create_predictor(config)
+
+        with blamed_on(self._file, "Paddle", "loaded"):
+            self._predictor = self._thread.submit(load).result()
         self._inputs = tuple(self._predictor.get_input_names())
 
     @property
@@ -38,13 +47,16 @@ class PaddleSession:
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         with blamed_on(self._file, "Paddle", "run"):
-            for name in self._inputs:
-                self._predictor.get_input_handle(name).copy_from_cpu(inputs[name])
-            self._predictor.run()
-            return {
-                name: self._predictor.get_output_handle(name).copy_to_cpu()
-                for name in self._predictor.get_output_names()
-            }
+            return self._thread.submit(self._run, inputs).result()
+
+    def _run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
+        for name in self._inputs:
+            self._predictor.get_input_handle(name).copy_from_cpu(inputs[name])
+        self._predictor.run()
+        return {
+            name: self._predictor.get_output_handle(name).copy_to_cpu()
+            for name in self._predictor.get_output_names()
+        }
 
 
 def configure(config: Any, device: Device, threads: int, *, new_ir: bool) -> None:

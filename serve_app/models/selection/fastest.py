@@ -36,12 +36,13 @@ def measured(
 ) -> Measurement:
     """Times and answers of the runtimes that can run ``network`` on the device of ``options``.
 
-    Remembered in the cache for this machine, its runtimes' versions, threads, device and network;
-    measured at the first call, or if ``again``. Of several processes one measures and the others
-    wait, whichever the networks: side by side they would measure each other. Where the plain
-    runtime fails, it stays chosen and nothing is remembered.
+    Remembered in the cache for this machine, its runtimes' versions, threads, device, network and
+    shape of the example; measured at the first call, or if ``again``. Of several processes one
+    measures and the others wait, whichever the networks: side by side they would measure each
+    other. Where the plain runtime fails, it stays chosen and nothing is remembered.
     """
-    found_facts = facts(options.device, options.threads)
+    example = {name: array.shape for name, array in network.example().items()}
+    found_facts = {**facts(options.device, options.threads), "inputs": str(example)}
     folder = options.cache_dir / "runtimes"
     remembered = Remembered(folder)
 
@@ -75,7 +76,7 @@ def _measure(
     rows += [Row(runtime=name, left_out=reason) for name, reason in lacks.items() if reason]
     chosen = _choose(rows[0], rows[1:])
     logger.info("%s: runtime %s, plain %s", network.name, chosen, plain)
-    images = next(len(array) for array in network.example().values() if array.ndim == 4)
+    images = next((len(array) for array in network.example().values() if array.ndim == 4), 1)
     return Measurement(
         network=network.name,
         digest=network.digest,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from serve_app.config import PipelineConfig
 from serve_app.models import centerface, yunet
+from serve_app.models.canvas import Canvas
 from serve_app.models.centerface import CenterFaceDetector
 from serve_app.models.dense import DetectSize
 from serve_app.models.detector import FaceDetector
@@ -45,10 +46,10 @@ def _in_paddles_form(directory: Path) -> Detector:
 def _dense(model: PackagedModel, size: DetectSize, cache_dir: Path) -> Detector:
     if model is CENTERFACE:
         network = packaged_network(
-            model, cache_dir, lambda: {"input.1": centerface.prepare(picture(), size)[0]}
+            model, cache_dir, lambda: {"input.1": centerface.prepare(picture(), size, Canvas())[0]}
         )
         return network, lambda session: CenterFaceDetector(session, size)
     network = packaged_network(
-        model, cache_dir, lambda: {"input": yunet.prepare(picture(), size)[0]}
+        model, cache_dir, lambda: {"input": yunet.prepare(picture(), size, Canvas())[0]}
     )
     return network, lambda session: yunet.YuNetDetector(session, size)

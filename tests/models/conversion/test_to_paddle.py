@@ -10,6 +10,7 @@ import pytest
 
 from serve_app.config.device import Device
 from serve_app.errors import ModelError
+from serve_app.models.canvas import Canvas
 from serve_app.models.conversion import to_paddle as module
 from serve_app.models.conversion.dequantise import dequantised
 from serve_app.models.conversion.to_paddle import output_names, to_paddle
@@ -94,7 +95,7 @@ def test_real_networks_answer_the_same(packaged: PackagedModel, cache_dir: Path)
     ]
     (name,) = sessions[0].input_names
     assert sessions[1].input_names == (name,)
-    image = prepare(picture(), DetectSize())[0]
+    image = prepare(picture(), DetectSize(), Canvas())[0]
     crops = np.ascontiguousarray(image[:, :, 150:262, 350:462])
     inputs = [crops, np.concatenate([crops] * 3)]
     if packaged is not SFACE:

@@ -3,15 +3,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from serve_app.config import PipelineConfig
 from serve_app.config.device import KINDS, Device
 from serve_app.errors import ModelError
 from serve_app.models.runtime.paddle_inference import PaddleSession, configure, paddle_files
+from serve_app.models.selection.choice import RunOptions, open_network
+from serve_app.models.zoo.opening import networks
 from tests.conformance.replay import DATA
 from tests.models.paddle_networks import INPUT, network_files
 from tests.models.runtime.recording import RecordingConfig
@@ -161,3 +165,29 @@ def test_parameters_of_another_network(paddle_forms: Path, tmp_path: Path, form:
     shutil.copy(paddle_forms / "json_many" / "inference.pdiparams", parameters)
     with pytest.raises(ModelError, match=rf"^Net/{network.name} can't be loaded by Paddle: \S"):
         PaddleSession(network, parameters, Device(), 1)
+
+
+@pytest.mark.models
+def test_any_thread_may_run_it_after_another(cache_dir: Path) -> None:
+    """Paddle itself fails here: oneDNN keeps layers by thread id, and ids come again. It takes two
+    networks of some size, so these are the embedded ones, converted."""
+    options = RunOptions("paddle", Device(), 1, cache_dir)
+    detector, extractor = (open_network(n, options) for n in networks(PipelineConfig(), cache_dir))
+    image = np.full((1, 3, 320, 320), 99, dtype=np.float32)
+    crops = np.full((8, 3, 112, 112), 99, dtype=np.float32)
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            for _ in range(3):
+                detector.run({detector.input_names[0]: image})
+            extractor.run({extractor.input_names[0]: crops})
+            detector.run({detector.input_names[0]: image})
+        except ModelError as error:
+            failures.append(error)
+
+    for _ in range(8):
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    assert not failures

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from serve_app.config.device import Device
@@ -143,6 +144,10 @@ def other_weights(net: Network, run: RunOptions, _: Any) -> tuple[Network, RunOp
     return replace(net, digest="e" * 64), run
 
 
+def other_inputs(net: Network, run: RunOptions, _: Any) -> tuple[Network, RunOptions]:
+    return replace(net, example=lambda: {"x": np.zeros((4, 3, 16, 8), dtype=np.float32)}), run
+
+
 def other_cache(net: Network, run: RunOptions, _: Any) -> tuple[Network, RunOptions]:
     return net, replace(run, cache_dir=run.cache_dir / "other")
 
@@ -162,7 +167,8 @@ def other_processor(
 
 
 @pytest.mark.parametrize(
-    "change", [other_threads, other_weights, other_cache, other_version, other_processor]
+    "change",
+    [other_threads, other_weights, other_inputs, other_cache, other_version, other_processor],
 )
 def test_is_measured_anew_for_anything_else(
     tmp_path: Path, net: Network, trials: TrialOf, monkeypatch: pytest.MonkeyPatch, change: Change
