@@ -25,7 +25,8 @@ from load_tests.peer.server import PYTHON, interpreter
 from load_tests.report.files import facts, write
 from load_tests.target import Target, running, serve_file, started
 
-PARTS = ("small", "group", "drawing", "galleries", "overload", "stand-in", "paddlex")
+OF_THE_SERVICE = ("idle", "small", "group", "drawing", "galleries", "overload")
+PARTS = (*OF_THE_SERVICE, "stand-in", "paddlex")
 SMALL_SHARE, GROUP_SHARE = 0.85, 0.92
 
 
@@ -59,7 +60,8 @@ class Bench:
         self._faiss_ms = float("nan")
 
     def run(self, port: int | None) -> None:
-        self._part("service", lambda: self._service(port))
+        if self._parts & set(OF_THE_SERVICE):
+            self._part("service", lambda: self._service(port))
         lengths = self._lengths
         if "stand-in" in self._parts:
             cores = len(os.sched_getaffinity(0))
@@ -108,7 +110,7 @@ class Bench:
         idle_cores, section = idle.measure(target, lengths.idle)
         self._add(section)
         key = enrolled(target, small)
-        parts = {
+        parts: dict[str, Callable[[], None]] = {
             "small": lambda: self._side_by_side(target, small, key, idle_cores, SMALL_SHARE),
             "group": lambda: self._side_by_side(
                 target, pictures.group(), key, idle_cores, GROUP_SHARE
@@ -138,16 +140,15 @@ class Bench:
                     target,
                     small,
                     key,
-                    self.runs[0].capacity,
+                    self._capacity,
                     seconds=lengths.overload,
                     steady_s=lengths.steady,
                 )
             ),
         }
         for name, measure in parts.items():
-            # A service that runs already has no galleries of ours; overload goes by what was
-            # measured of the small picture.
-            possible = {"galleries": target.data_dir is not None, "overload": bool(self.runs)}
+            # A service that runs already has no galleries of ours.
+            possible = {"galleries": target.data_dir is not None}
             if name in self._parts and possible.get(name, True):
                 self._part(name, measure)
 
@@ -162,6 +163,14 @@ class Bench:
         found = beside.measure(target, picture, key, idle_cores, seconds=self._lengths.clients)
         self.runs.append(found)
         self._add(beside.section(found, share))
+
+    @property
+    def _capacity(self) -> float:
+        """Small pictures a second, as the part of that name found. Raises RuntimeError."""
+        for run in self.runs:
+            if run.picture.faces == 1:
+                return run.capacity
+        raise RuntimeError("overload goes by the capacity that the part `small` measures")
 
     def _add(self, section: Section) -> None:
         self.sections.append(section)
