@@ -37,11 +37,11 @@ class Lengths:
     clients: float = 10
     idle: float = 20
     turns: float = 5
-    rounds: int = 4
+    rounds: int = 3
     steady: float = 30
     overload: float = 60
     stand_in: float = 15
-    peer: float = 12
+    peer: float = 10
 
 
 QUICK = Lengths(clients=4, idle=8, turns=3, rounds=2, steady=8, overload=10, stand_in=6, peer=5)
