@@ -8,11 +8,11 @@ Figures are worth something as ratios within one run: machines differ and are sh
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from load_tests.peer.server import PYTHON, interpreter
 from load_tests.report.files import facts, write
 from load_tests.target import Target, running, serve_file, started
 
-PARTS = ("small", "group", "drawing", "galleries", "overload", "stand-in", "paddlex")
+OF_THE_SERVICE = ("idle", "small", "group", "drawing", "galleries", "overload")
+PARTS = (*OF_THE_SERVICE, "stand-in", "paddlex")
 SMALL_SHARE, GROUP_SHARE = 0.85, 0.92
 
 
@@ -36,52 +37,68 @@ class Lengths:
     clients: float = 10
     idle: float = 20
     turns: float = 5
-    rounds: int = 4
+    rounds: int = 3
     steady: float = 30
     overload: float = 60
     stand_in: float = 15
-    peer: float = 12
+    peer: float = 10
 
 
 QUICK = Lengths(clients=4, idle=8, turns=3, rounds=2, steady=8, overload=10, stand_in=6, peer=5)
 
 
 class Bench:
-    """``parts``: which of PARTS. What was found is in ``sections``, in the order of the parts."""
+    """``parts``: which of PARTS. What was found is in ``sections``, in the order of the parts; one
+    that failed says so there, and the others go on."""
 
     def __init__(self, parts: set[str], lengths: Lengths) -> None:
         self.sections: list[Section] = []
         self.runs: list[beside.SideBySide] = []
+        self.failed: list[str] = []
         self._parts = parts
         self._lengths = lengths
         self._faiss_ms = float("nan")
 
     def run(self, port: int | None) -> None:
-        with self._service(port) as target:
-            self._measure_service(target)
+        if self._parts & set(OF_THE_SERVICE):
+            self._part("service", lambda: self._service(port))
         lengths = self._lengths
         if "stand-in" in self._parts:
-            self._add(
-                fixed_latency.measure(
-                    pictures.small(),
-                    seconds=lengths.stand_in,
-                    cores=len(os.sched_getaffinity(0)),
-                )
+            cores = len(os.sched_getaffinity(0))
+            replicas = fixed_latency.ENDS if lengths is QUICK else fixed_latency.REPLICAS
+            self._part(
+                "stand-in",
+                lambda: self._add(
+                    fixed_latency.measure(
+                        pictures.small(), seconds=lengths.stand_in, replicas=replicas, cores=cores
+                    )
+                ),
             )
         python = interpreter(os.environ)
         if "paddlex" in self._parts and python is not None:
             plain = lengths is not QUICK
-            self._add(paddlex.measure(python, seconds=lengths.peer, plain=plain))
+            self._part(
+                "paddlex",
+                lambda: self._add(paddlex.measure(python, seconds=lengths.peer, plain=plain)),
+            )
         elif "paddlex" in self._parts:
             say(f"PaddleX is left out: {PYTHON} names no environment of it")
 
-    @contextlib.contextmanager
-    def _service(self, port: int | None) -> Iterator[Target]:
+    def _part(self, name: str, measure: Callable[[], None]) -> None:
+        try:
+            measure()
+        except Exception as error:
+            traceback.print_exc()
+            self.failed.append(name)
+            note = f"Failed: {type(error).__name__}. Its traceback is in the terminal."
+            self.sections.append(Section(name, [], [], notes=[note]))
+
+    def _service(self, port: int | None) -> None:
         if port is not None:
-            yield running(port)
+            self._measure_service(running(port))
             return
         with started(serve_file("local"), prepare=self._prepare) as target:
-            yield target
+            self._measure_service(target)
 
     def _prepare(self, data_dir: Path) -> None:
         if "galleries" in self._parts:
@@ -93,16 +110,12 @@ class Bench:
         idle_cores, section = idle.measure(target, lengths.idle)
         self._add(section)
         key = enrolled(target, small)
-        for part, picture, share in (
-            ("small", small, SMALL_SHARE),
-            ("group", pictures.group(), GROUP_SHARE),
-        ):
-            if part in self._parts:
-                found = beside.measure(target, picture, key, idle_cores, seconds=lengths.clients)
-                self.runs.append(found)
-                self._add(beside.section(found, share))
-        if "drawing" in self._parts:
-            self._add(
+        parts: dict[str, Callable[[], None]] = {
+            "small": lambda: self._side_by_side(target, small, key, idle_cores, SMALL_SHARE),
+            "group": lambda: self._side_by_side(
+                target, pictures.group(), key, idle_cores, GROUP_SHARE
+            ),
+            "drawing": lambda: self._add(
                 drawing.measure(
                     target,
                     pictures.vga(),
@@ -111,9 +124,8 @@ class Bench:
                     seconds=lengths.turns,
                     rounds=lengths.rounds,
                 )
-            )
-        if "galleries" in self._parts and target.data_dir is not None:
-            self._add(
+            ),
+            "galleries": lambda: self._add(
                 gallery_size.measure(
                     target,
                     small,
@@ -122,18 +134,43 @@ class Bench:
                     seconds=lengths.turns,
                     rounds=lengths.rounds,
                 )
-            )
-        if "overload" in self._parts and self.runs:
-            self._add(
+            ),
+            "overload": lambda: self._add(
                 overload.measure(
                     target,
                     small,
                     key,
-                    self.runs[0].capacity,
+                    self._capacity,
                     seconds=lengths.overload,
                     steady_s=lengths.steady,
                 )
-            )
+            ),
+        }
+        for name, measure in parts.items():
+            # A service that runs already has no galleries of ours.
+            possible = {"galleries": target.data_dir is not None}
+            if name in self._parts and possible.get(name, True):
+                self._part(name, measure)
+
+    def _side_by_side(
+        self,
+        target: Target,
+        picture: pictures.Picture,
+        key: str,
+        idle_cores: float,
+        share: float,
+    ) -> None:
+        found = beside.measure(target, picture, key, idle_cores, seconds=self._lengths.clients)
+        self.runs.append(found)
+        self._add(beside.section(found, share))
+
+    @property
+    def _capacity(self) -> float:
+        """Small pictures a second, as the part of that name found. Raises RuntimeError."""
+        for run in self.runs:
+            if run.picture.faces == 1:
+                return run.capacity
+        raise RuntimeError("overload goes by the capacity that the part `small` measures")
 
     def _add(self, section: Section) -> None:
         self.sections.append(section)
@@ -161,6 +198,8 @@ def main() -> None:
     report = write(options.output, bench.sections, bench.runs, told)
     print(report.read_text(encoding="utf-8"))
     print(f"written to {report}, with report.json and curve.png beside it")
+    if bench.failed:
+        sys.exit(f"failed: {', '.join(bench.failed)}")
 
 
 def enrolled(target: Target, picture: pictures.Picture) -> str:

@@ -94,7 +94,8 @@ async def request(app: ASGIApp, sent: Sent) -> None:
     async def receive() -> Message:
         start = next(starts, None)
         if start is None:
-            return await asyncio.get_running_loop().create_future()  # the client waits
+            await asyncio.get_running_loop().create_future()  # the client waits
+            raise AssertionError("nobody ends it")
         end = start + CHUNK
         return {
             "type": "http.request",
@@ -177,7 +178,7 @@ class OneFace:
     def __init__(self) -> None:
         crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
         self._faces = [Face((0.0, 0.0, 9.0, 9.0), 0.9, crop)]
-        self._embeddings = Embeddings("none", np.ones((1, 4), np.float32) / 2)
+        self._embeddings = Embeddings("none", np.full((1, 4), 0.5, np.float32))
         self._found = SearchResult(Metric.IP, [[Candidate(0, "anna", 0.9)]])
 
     async def detect(self, *_: object) -> list[Face]:

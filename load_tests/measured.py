@@ -108,6 +108,12 @@ def infer(image: str, key: str, *, visualize: bool = False, expects: str = "") -
     return Request.json("infer", INFER, body, expects=expects)
 
 
+def infer_file(image: bytes, key: str, *, expects: str = "") -> Request:
+    """The same without JSON and base64: the file is the body."""
+    path = f"{INFER}?indexKey={key}&visualize=false"
+    return Request("infer-file", path, image, content_type="image/jpeg", expects=expects)
+
+
 def cores_in_use(seconds: float = 2.0) -> float:
     """Cores that others use at this moment: figures of a busy machine are worth less."""
     before = _machine_busy_s()

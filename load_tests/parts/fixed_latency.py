@@ -13,6 +13,9 @@ from load_tests.target import serve_file, started
 
 CLIENTS = 256
 REPLICAS = (1, 2, 4)
+ENDS = (1, 4)
+"""Enough to see whether it is linear, in a hurry."""
+SETTLE_S = 2.0
 MAX_COST = 8
 """Faces of a run: with more, the client of a machine of two cores would be what is measured."""
 IDEAL_BAR, LINEAR_BAR, BUSY_BAR = 0.9, 0.05, 0.5
@@ -32,7 +35,7 @@ def measure(
     for count in replicas:
         content = with_stand_in(serve_file("local"))
         content = extractors(content, count, max_cost=MAX_COST)
-        with started(content, environ=logical_gpus(count)) as target:
+        with started(content, environ=logical_gpus(count), settle_s=SETTLE_S) as target:
             pair = {"image": picture.base64, "label": LABEL}
             built = target.post("/face-recognition-index-build", {"imageLabelPairs": [pair]})
             request = infer(picture.base64, built["indexKey"], expects=LABEL)

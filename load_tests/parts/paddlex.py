@@ -62,6 +62,8 @@ def measure(
         findings.append(
             Finding("7", what, times, TIMES_BAR if name == OURS else None, "times", True)
         )
+        cpu = runs[THEIRS][JUDGED_AT][0].cpu_ms / runs[name][JUDGED_AT][0].cpu_ms
+        findings.append(Finding("7", f"{what}, per CPU-second", cpu, None, "times"))
     health = [ms for _, asked in runs[OURS].values() for ms in asked]
     findings.append(
         Finding("7", f"/health meanwhile, slowest of {len(health)}", max(health), HEALTH_BAR_MS,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from load_tests.findings import Cell, Finding, Section
-from load_tests.measured import Measured, infer, with_clients
+from load_tests.measured import Measured, infer, infer_file, with_clients
 from load_tests.pictures import LABEL, Picture
 from load_tests.target import Target
 from load_tests.without_service.run import Alone, in_process, networks_alone
@@ -21,12 +21,14 @@ OVER_IN_PROCESS_MS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """``networks``: measured before and after the service, which the machine may treat unlike."""
+    """``networks``: measured before and after the service, which the machine may treat unlike.
+    ``service``: by clients, with JSON; ``files``: at JUDGED_AT clients, the file as the body."""
 
     picture: Picture
     networks: list[Alone]
     pipeline: Alone
     service: dict[int, Measured]
+    files: Measured
 
     @property
     def networks_cpu_ms(self) -> float:
@@ -47,13 +49,17 @@ def measure(
     seconds: float,
     clients: Sequence[int] = CLIENTS,
 ) -> SideBySide:
-    request = infer(picture.base64, key, expects=LABEL if picture.faces == 1 else '"bbox"')
+    expects = LABEL if picture.faces == 1 else '"bbox"'
+    request = infer(picture.base64, key, expects=expects)
     before = networks_alone(picture, seconds)
     pipeline = in_process(picture, seconds)
     service = {
         count: with_clients(target, request, count, seconds, idle_cores) for count in clients
     }
-    return SideBySide(picture, [before, networks_alone(picture, seconds)], pipeline, service)
+    file = infer_file(picture.content, key, expects=expects)
+    files = with_clients(target, file, JUDGED_AT, seconds, idle_cores)
+    after = networks_alone(picture, seconds)
+    return SideBySide(picture, [before, after], pipeline, service, files)
 
 
 def section(found: SideBySide, share_bar: float) -> Section:
@@ -65,10 +71,11 @@ def section(found: SideBySide, share_bar: float) -> Section:
         ["in-process pipeline", found.pipeline.rate, found.pipeline.single_ms, None, None,
          found.pipeline.cpu_ms]
     )  # fmt: skip
-    for clients, run in found.service.items():
+    runs = [(f"service, {clients} clients", run) for clients, run in found.service.items()]
+    for name, run in [*runs, (f"service, {JUDGED_AT} clients, image/jpeg", found.files)]:
         s = run.summary
         rows.append(
-            [f"service, {clients} clients", s.rate, s.p50_ms, s.p95_ms, s.p99_ms, run.cpu_ms,
+            [name, s.rate, s.p50_ms, s.p95_ms, s.p99_ms, run.cpu_ms,
              run.client_cpu_ms, run.machine_cores]
         )  # fmt: skip
     return Section(
@@ -81,6 +88,7 @@ def section(found: SideBySide, share_bar: float) -> Section:
             "networks": [asdict(one) for one in found.networks],
             "pipeline": asdict(found.pipeline),
             "service": {clients: run.figures() for clients, run in found.service.items()},
+            "files": found.files.figures(),
         },
     )
 
@@ -93,6 +101,8 @@ def _findings(found: SideBySide, share_bar: float) -> list[Finding]:
         findings += [
             Finding("1", f"{name}: networks alone to the service at {JUDGED_AT} clients, per "
                     "CPU-second", found.networks_cpu_ms / run.cpu_ms, share_bar, at_least=True),
+            Finding("1", f"{name}: the same with the file as the body",
+                    found.networks_cpu_ms / found.files.cpu_ms, None),
             Finding("1", f"{name}: the same by the wall's clock (the client shares the cores)",
                     run.summary.rate / alone_rate, None),
         ]  # fmt: skip

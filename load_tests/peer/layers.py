@@ -81,22 +81,28 @@ class BlazeFace(nn.Layer):  # type: ignore[misc]
         self.near = nn.Sequential(*single, *double[:NEAR])
         self.far = nn.Sequential(*double[NEAR:])
         self.near_heads = nn.LayerList([nn.Conv2D(96, made, 3, padding=1) for made in (8, 4)])
+        self.mean, self.redness = self._fixed(MEAN), self._fixed((1.0, -0.5, -0.5))
         self.far_heads = nn.LayerList([nn.Conv2D(96, made, 3, padding=1) for made in (24, 12)])
 
     def forward(self, im_shape: Any, image: Any, scale_factor: Any) -> Any:
         near = self.near(self.stem(image))
         far = self.far(near)
         outputs = [head(near) for head in self.near_heads] + [head(far) for head in self.far_heads]
-        computed = sum(output.mean() for output in outputs) * TINY
+        computed = sum(output.mean(axis=[1, 2, 3]) for output in outputs) * TINY
         rows = self._red_cells(image, scale_factor, computed)
         # The official export has the input, so it must be used or Paddle drops it.
         nothing = paddle.cast(im_shape[0, 0:1] * 0, "int32")
         return rows, paddle.cast(paddle.shape(rows)[0:1], "int32") + nothing
 
+    def _fixed(self, values: tuple[float, ...]) -> Any:
+        """A parameter (1, 3, 1, 1)."""
+        column = np.array(values, np.float32).reshape(1, 3, 1, 1)
+        assign = nn.initializer.Assign(column)
+        return self.create_parameter([1, 3, 1, 1], default_initializer=assign)
+
     def _red_cells(self, image: Any, scale_factor: Any, computed: Any) -> Any:
         """Every cell with its redness as the score: class, score, x1, y1, x2, y2."""
-        weights = paddle.to_tensor(np.array([1, -0.5, -0.5], np.float32).reshape(1, 3, 1, 1))
-        redness = ((image * STD + paddle.to_tensor(_column(MEAN))) * weights).sum(1, keepdim=True)
+        redness = F.conv2d(image * STD + self.mean, self.redness)
         cells = F.sigmoid((F.avg_pool2d(redness, CELL, CELL) - 100) / 20)
         scores = cells.reshape([-1, 1]) + computed
         across = paddle.shape(cells)[3]
@@ -155,7 +161,3 @@ class MobileFaceNet(nn.Layer):  # type: ignore[misc]
     def forward(self, x: Any) -> Any:
         known = F.conv2d(F.avg_pool2d(x, 8, 8), self.projection).flatten(1)
         return known + self.layers(x).flatten(1) * TINY
-
-
-def _column(values: tuple[float, ...]) -> Any:
-    return np.array(values, np.float32).reshape(1, 3, 1, 1)

@@ -20,7 +20,9 @@ def markdown(sections: Sequence[Section], facts: Mapping[str, str], curve: str |
     if curve:
         lines += ["", f"![Throughput and latency]({curve})"]
     for section in sections:
-        lines += ["", f"## {section.title}", "", *table(section.columns, section.rows)]
+        lines += ["", f"## {section.title}", ""]
+        if section.rows:
+            lines += table(section.columns, section.rows)
         lines += [f"\n{note}" for note in section.notes]
     return "\n".join(lines) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from load_tests.measured import infer
+from load_tests.measured import infer, infer_file
 from load_tests.pictures import LABEL, group, small, vga
 from load_tests.traffic.plan import NUMBER, Phase, Request
 
@@ -30,7 +30,8 @@ def recognition(key: str) -> tuple[Request, ...]:
 def everyday(key: str) -> tuple[Request, ...]:
     """Small pictures mostly, some larger ones that are drawn into, a few group photos."""
     return (
-        _shared(infer(small().base64, key, expects=LABEL), "small", 0.9),
+        _shared(infer(small().base64, key, expects=LABEL), "small", 0.6),
+        _shared(infer_file(small().content, key, expects=LABEL), "file", 0.3),
         _shared(infer(vga().base64, key, visualize=True, expects=LABEL), "drawn", 0.07),
         _shared(infer(group().base64, key, expects='"bbox"'), "group", 0.03),
     )

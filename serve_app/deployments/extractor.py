@@ -15,9 +15,7 @@ from serve_app.types import Crops, Embeddings
 
 
 class Extractor:
-    def __init__(
-        self, pipeline: PipelineConfig, cache_dir: Path, watch: Watch = unwatched
-    ) -> None:
+    def __init__(self, pipeline: PipelineConfig, cache_dir: Path, watch: Watch = unwatched) -> None:
         stage = open_extractor(pipeline, cache_dir, watch)
         self._worker: BatchedWorker[Crops, Embeddings] = BatchedWorker(
             timed("extract", stage.run), cost=len, observe=BatchMetrics("extractor", "replica")

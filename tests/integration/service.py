@@ -91,6 +91,8 @@ class Service:
             _, alive = psutil.wait_procs(family, timeout=10)
             for process in alive:
                 process.kill()
+            self._process.kill()  # itself too, where it did not end in time
+            self._process.wait()
             self._process = None
         self.left_behind = [process.pid for process in alive]
 

@@ -52,8 +52,12 @@ def test_net_is_without_the_idle_share_of_the_same_time() -> None:
 )
 def test_roles_by_what_a_process_calls_itself(argv0: str, expected: str) -> None:
     process = subprocess.Popen(
-        [argv0, "-c", "import time; time.sleep(30)"], executable=sys.executable
+        [argv0, "-c", "import time; print(flush=True); time.sleep(30)"],
+        executable=sys.executable,
+        stdout=subprocess.PIPE,
     )
+    assert process.stdout is not None
+    process.stdout.readline()  # it runs: its command is its own
     try:
         told = psutil.Process(process.pid)
         assert role(told) == expected
@@ -62,4 +66,4 @@ def test_roles_by_what_a_process_calls_itself(argv0: str, expected: str) -> None
         assert 0 < held.uss <= held.pss <= held.rss
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
