@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.options import DEFAULT_PIPELINE, JsonOption, PipelineOption
-from serve_app.cli.output import note, print_json, table
+from serve_app.cli.output import counted, note, print_json, table
 from serve_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -114,15 +114,13 @@ def as_text(record: PrecisionRecord) -> str:
         for row in cells
     ]
     remarks = [f"{row.precision}: {remark}" for row in record.rows for remark in _remarks(row)]
-    mixable = ", ".join(map(str, record.mixable))
-    mirrored = ", mirrored" if record.mirror else ""
-    return "\n".join([
-        table(rows),
-        "",
-        *remarks,
-        f"{record.network}{mirrored}: {record.images:,} faces, {record.facts['threads']} "
-        f"thread(s), {record.taken:%Y-%m-%d %H:%M} UTC; may be mixed: {mixable}",
-    ])  # fmt: skip
+    threads = counted(int(record.facts["threads"]), "thread")
+    holds_for = (
+        f"{record.network}{', mirrored' if record.mirror else ''}: "
+        f"{counted(record.images, 'face')}, {threads}, {record.taken:%Y-%m-%d %H:%M} UTC; "
+        f"may be mixed: {', '.join(map(str, record.mixable))}"
+    )
+    return "\n".join([table(rows), "", *remarks, holds_for])
 
 
 def as_dict(record: PrecisionRecord) -> dict[str, Any]:
