@@ -71,7 +71,7 @@ def test_precisions_that_are_none(text: str) -> None:
 
 
 def test_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    people = write_people(tmp_path / "people", people=550, images=2, strangers=0, spread=0.2)
+    people = write_people(tmp_path / "people", people=360, images=3, strangers=0, spread=0.2)
     cache = tmp_path / "cache"
     monkeypatch.setenv("FACE_SERVE_CACHE", str(cache))
     toy = ToyExtractors({"bf16": ToyStage("b"), "int8": "int8 needs NNCF"})

@@ -81,13 +81,13 @@ class Comparison:
     all were checked with each other."""
 
     def __init__(self, photographs: EvaluationSet, fp32: Embedded, threshold: float) -> None:
-        """``threshold``: the pipeline's cosine, which counts beside fp32's best one."""
+        """``threshold``: the pipeline's cosine. It counts, and those which fp32 has at the rates
+        that are always given; not its best one for the listed pairs, where it has no match."""
         self._photographs = photographs
         self._fp32 = fp32
         self._evaluation = score(photographs, fp32, fpir=FPIR, fmr=FMR)
-        verification = self._evaluation.verification
-        best = (verification.threshold,) if verification else ()
-        self._thresholds = (*best, threshold)
+        at_rates = [point.threshold for point in self._evaluation.pair_rates.at_fpr]
+        self._thresholds = [threshold, *(found for found in at_rates if found is not None)]
         self._expected = self._at(fp32, fp32)
         self._group: dict[str, Embedded] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,24 @@ def test_a_figure_of_few_tells_nothing() -> None:
     assert losses(both, [Figure("a", 0.1, 999), Figure("b", 0.5, 1000)]) == ()
 
 
+@pytest.mark.parametrize(
+    ("rate", "examples", "lost"),
+    [
+        (1.24e-4, 100, ()),
+        (1.26e-4, 100, ("FMR at threshold 0.400: 0.000126, not 0.0001",)),
+        (9e-4, 99, ()),
+        (0, 100, ()),
+    ],
+)
+def test_a_quarter_more_false_matches_is_a_loss(
+    rate: float, examples: int, lost: tuple[str, ...]
+) -> None:
+    name, share = "FMR at threshold 0.400", Figure("1:1", 0.99, 1000)
+    expected = [share, Figure(name, 1e-4, examples, is_false=True)]
+    assert losses(expected, [share, Figure(name, rate, 1, is_false=True)]) == lost
+    assert losses(expected[1:], expected[1:]) == (NOTHING,)
+
+
 GALLERY = [LabelledImage("ann1", "Ann"), LabelledImage("bob1", "Bob")]
 PROBES = [
     LabelledImage("ann2", "Ann"),
@@ -91,6 +110,24 @@ def test_figures_at_a_threshold() -> None:
     assert (
         shares(figures_at(SET, same, same, [0.49]))["strangers refused at threshold 0.490"][0] == 0
     )
+
+
+def test_all_pairs_where_people_are_known() -> None:
+    known = dataclasses.replace(
+        SET,
+        gallery=[],
+        person_of={"ann1": "Ann", "ann2": "Ann", "bob1": "Bob", "bob2": "Bob"},
+        nameless=["eve"],
+    )
+    found = figures_at(known, embedded(), embedded(), [np.cos(np.radians(55))])
+    # Two genuine pairs; Ann's second is 50 degrees from Bob's second, Eve 60 from Bob's first.
+    assert [(f.name, f.share, f.examples, f.is_false) for f in found] == [
+        ("TPR at threshold 0.574", 1.0, 2, False),
+        ("FMR at threshold 0.574", 1 / 8, 1, True),
+    ]
+    (tpr, fmr) = figures_at(known, embedded(), embedded(40), [np.cos(np.radians(55))])
+    assert tpr.share == 2 / 4  # each pair in both roles: one of them is turned away
+    assert fmr.share == 6 / 16
 
 
 def test_templates_of_one_and_probes_of_the_other() -> None:

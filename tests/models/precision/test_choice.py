@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import util
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,19 @@ def test_the_embedded_extractor(cache_dir: Path, tmp_path: Path) -> None:
     finally:
         for file in (cache_dir / "precisions").iterdir():
             file.unlink()
+
+
+@pytest.mark.skipif(util.find_spec("paddle2onnx") is None, reason="paddle2onnx is not installed")
+@pytest.mark.skipif(not has_bf16(CPU), reason="OpenVINO finds no bf16 on this processor")
+def test_a_network_in_paddles_form(official_models: dict[str, Path], tmp_path: Path) -> None:
+    crops = np.random.default_rng(3).integers(0, 256, (2, 112, 112, 3), dtype=np.uint8)
+    made = []
+    for precision in ("fp32", "bf16"):
+        model = ModelConfig(
+            model_name="mine", model_dir=official_models["MobileFaceNet"], precision=precision
+        )
+        stage = open_extractor(PipelineConfig(extractor=model), tmp_path)
+        made.append((stage.model_id, stage.extract(crops).vectors))
+    (plain_id, plain), (lower_id, lower) = made
+    assert lower_id == f"{plain_id}+bf16"
+    assert (np.einsum("nd,nd->n", plain, lower) > 0.99).all()
