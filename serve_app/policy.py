@@ -1,5 +1,5 @@
 """The rules of recognition as pure functions: which candidates count, which face is enrolled, what
-a gallery may be called.
+a gallery may be called, whose embeddings may be mixed.
 
 Owns no state and must not know configuration files, HTTP, models or the index: callers pass plain
 values. CONTRACT 1 to 3 is the source of every rule.
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from serve_app.errors import InvalidRequestError, NoFaceError, SeveralFacesError
-from serve_app.types import Box, Candidate, Face, Metric
+from serve_app.types import Box, Candidate, Embeddings, Face, Metric
 
 ThresholdRule = Literal["each", "top1"]
 FaceRule = Literal["largest", "single"]
@@ -82,6 +82,13 @@ def face_to_enrol(faces: Sequence[Face], rule: FaceRule) -> Face:
 def removable(ids: Iterable[int]) -> list[int]:
     """The ids that a gallery can hold at all, each once, in their order: others are ignored."""
     return list(dict.fromkeys(i for i in ids if 0 <= i <= MAX_TEMPLATE_ID))
+
+
+def fits(embeddings: Embeddings, model_id: str) -> bool:
+    """Whether embeddings may meet those of ``model_id``, in a search or in one gallery: of the very
+    same model, or of its network at another precision where a check said so (docs/decisions/0024).
+    """
+    return model_id == embeddings.model_id or model_id in embeddings.compatible_with
 
 
 def _area(box: Box) -> float:

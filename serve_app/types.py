@@ -75,11 +75,14 @@ class Embeddings:
     """What the extractor answers: vectors (N, D) float32 and the model that made them.
 
     The model id travels with the vectors so that vectors of two models are never mixed, also not
-    while a rolling upgrade has replicas of both.
+    while a rolling upgrade has replicas of both. ``compatible_with``: ids of the same network at
+    other precisions, as far as a check recorded where the vectors were made that they may be
+    mixed; who may is for ``policy.fits`` to say.
     """
 
     model_id: str
     vectors: Vectors
+    compatible_with: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from serve_app import policy
 from serve_app.errors import (
     GalleryExistsError,
     GalleryMismatchError,
@@ -273,7 +274,7 @@ class MemoryIndex:
         return gallery
 
     def _check_fits(self, gallery: _Gallery, embeddings: Embeddings) -> None:
-        if gallery.info.model_id != embeddings.model_id:
+        if not policy.fits(embeddings, gallery.info.model_id):
             raise GalleryMismatchError(
                 f"gallery is of {gallery.info.model_id}, embeddings of {embeddings.model_id}"
             )

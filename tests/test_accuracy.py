@@ -117,3 +117,34 @@ def test_runtimes_do_not_differ(
     with capsys.disabled():
         print(f"\nruntimes: {accuracies}")
     assert max(accuracies.values()) - min(accuracies.values()) <= 0.001
+
+
+@needs_faces
+@pytest.mark.models
+@pytest.mark.timeout(1800)
+@pytest.mark.soak
+def test_lower_precisions_are_as_accurate(
+    soak: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever of them this machine can run; mirrored too."""
+    if not soak:
+        pytest.skip("takes minutes: in make soak")
+    monkeypatch.setenv("FACE_SERVE_CACHE", str(tmp_path))
+    program = str(Path(sys.executable).parent / "face-serve")
+    command = [program, "models", "calibrate", str(FACES), "--json"]
+    records = []
+    for options in ([], ["--pipeline", str(ROOT / "configs/pipeline/mirror.yaml")]):
+        run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        records.append(json.loads(run.stdout))
+        with capsys.disabled():
+            print(f"\nprecisions: {records[-1]['rows']}")
+    for record in records:
+        fp32, *lower = [row for row in record["rows"] if row["left_out"] is None]
+        for row in lower:
+            assert row["allowed"], row
+            assert row["accuracy"] >= fp32["accuracy"] - 0.001
+            assert row["ms"] < 0.8 * fp32["ms"]

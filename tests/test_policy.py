@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from serve_app import policy
 from serve_app.errors import InvalidRequestError, NoFaceError, SeveralFacesError
-from serve_app.types import Box, Candidate, Face, Metric
+from serve_app.types import Box, Candidate, Embeddings, Face, Metric
 
 
 def candidates(*scores: float) -> list[Candidate]:
@@ -131,3 +131,23 @@ def test_keys_that_are_refused_and_not_repeated(key: str) -> None:
 def test_ids_that_no_gallery_can_hold_are_dropped() -> None:
     given_ids = [3, -1, 3, 0, 2**63 - 1, 2**63, 10**30]
     assert policy.removable(given_ids) == [3, 0, 2**63 - 1]
+
+
+@pytest.mark.parametrize(
+    ("model_id", "expected"),
+    [
+        ("toy@1+bf16", True),
+        ("toy@1", True),
+        ("toy@1+int8-1a2b3c4d", False),
+        ("toy@2", False),
+        ("toy@1+bf16+mirror", False),
+        ("", False),
+    ],
+)
+def test_embeddings_meet_their_own_model_and_those_that_a_check_named(
+    model_id: str, expected: bool
+) -> None:
+    vectors = np.ones((1, 1), dtype=np.float32)
+    embeddings = Embeddings("toy@1+bf16", vectors, frozenset({"toy@1"}))
+    assert policy.fits(embeddings, model_id) is expected
+    assert policy.fits(Embeddings("toy@1+bf16", vectors), model_id) is (model_id == "toy@1+bf16")

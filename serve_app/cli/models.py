@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serve_app.cli.models_bench import bench
+from serve_app.cli.models_calibrate import calibrate
 from serve_app.cli.options import JsonOption
 from serve_app.cli.output import complain, facts, print_json, table
 from serve_app.errors import FaceServeError
@@ -118,6 +119,7 @@ def fetch(
 
 
 app.command("bench")(bench)
+app.command("calibrate")(calibrate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def current_form(config: PipelineConfig, *, base: Path) -> dict[str, Any]:
         "SubModules": {
             "Detection": {
                 "module_name": "face_detection",
-                **_submodule(config.detector, {"mirror"}, base),
+                **_submodule(config.detector, {"mirror", "precision"}, base),
             },
             "Recognition": {
                 "module_name": "face_feature",

@@ -22,6 +22,9 @@ CURRENT_KEYS = {
     "rec_threshold": "rec_threshold",
     "rec_topk": "top_k",
 }
+OF_EXTRACTOR = ("mirror", "precision")
+"""Keys of the tutorial form that are the extractor's alone."""
+
 FAST = ("use_hpip", "hpi_config")
 """PaddleX's words for a faster runtime, for the whole pipeline or one submodule."""
 
@@ -92,8 +95,8 @@ def _read(content: object, base: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _from_tutorial_form(content: object, reading: _Reading) -> dict[str, Any]:
-    own = {"det_model", "rec_model", "det_batch_size", "rec_batch_size", "mirror", "runtime"}
-    known = {*own, *FAST, *OURS, *TUTORIAL_KEYS}
+    own = {"det_model", "rec_model", "det_batch_size", "rec_batch_size", "runtime"}
+    known = {*own, *OF_EXTRACTOR, *FAST, *OURS, *TUTORIAL_KEYS}
     section = known_keys(content, known, "Pipeline", reading.found)
     runtime, word = _runtime(section, "Pipeline", reading) or ({}, "Pipeline.runtime")
     models = {
@@ -105,9 +108,10 @@ def _from_tutorial_form(content: object, reading: _Reading) -> dict[str, Any]:
         reading.written[f"{model}.runtime"] = word
         if key in section:
             models[model]["batch_size"] = section[key]
-    reading.written["extractor.mirror"] = "Pipeline.mirror"
-    if "mirror" in section:
-        models["extractor"]["mirror"] = section["mirror"]
+    for key in OF_EXTRACTOR:
+        reading.written[f"extractor.{key}"] = f"Pipeline.{key}"
+        if key in section:
+            models["extractor"][key] = section[key]
     return _pipeline(section, TUTORIAL_KEYS, "Pipeline.", reading) | models
 
 

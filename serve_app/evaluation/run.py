@@ -89,12 +89,25 @@ def evaluate(
     embedded = embed_images(
         photographs.root, names, open_pipeline, workers=workers, progress=progress
     )
-    scores, same = _listed_scores(photographs, embedded)
+    return score(photographs, embedded, fpir=fpir, fmr=fmr, progress=progress)
+
+
+def score(
+    photographs: EvaluationSet,
+    embedded: Embedded,
+    *,
+    fpir: float,
+    fmr: float,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Every figure of images that are embedded. Raises InvalidRequestError if none of the gallery
+    is."""
+    scores, same = listed_scores(photographs, embedded, embedded)
     found = search(photographs, embedded) if photographs.gallery else None
     return Evaluation(
         model_id=embedded.model_id,
         set_name=photographs.name,
-        images=len(names),
+        images=len(photographs.images()),
         without_face=len(embedded.failures),
         failures=dict(embedded.failures),
         pairs_from=photographs.origin,
@@ -106,13 +119,14 @@ def evaluate(
     )
 
 
-def _listed_scores(
-    photographs: EvaluationSet, embedded: Embedded
+def listed_scores(
+    photographs: EvaluationSet, firsts: Embedded, seconds: Embedded
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores of the listed pairs, NaN where an image has no face, and which are of one person."""
+    """Scores of the listed pairs, NaN where an image has no face, and which are of one person. The
+    first image of a pair is looked up in ``firsts``, the other in ``seconds``."""
     scores = []
     for pair in photographs.pairs:
-        first, second = embedded.vectors.get(pair.first), embedded.vectors.get(pair.second)
+        first, second = firsts.vectors.get(pair.first), seconds.vectors.get(pair.second)
         scores.append(np.nan if first is None or second is None else float(first @ second))
     return np.array(scores), np.array([pair.same for pair in photographs.pairs], dtype=bool)
 

@@ -10,8 +10,11 @@ from serve_app.evaluation.figures.identification import SearchScores
 from serve_app.evaluation.sets import STRANGER, EvaluationSet
 
 
-def search(photographs: EvaluationSet, embedded: Embedded) -> SearchScores:
-    """Every probe against the whole gallery. Raises InvalidRequestError if nobody is enrolled."""
+def search(
+    photographs: EvaluationSet, embedded: Embedded, probes: Embedded | None = None
+) -> SearchScores:
+    """Every probe against the whole gallery. ``probes``: their embeddings, where those are others.
+    Raises InvalidRequestError if nobody is enrolled."""
     enrolled = [
         (embedded.vectors[entry.image], entry.label)
         for entry in photographs.gallery
@@ -25,7 +28,7 @@ def search(photographs: EvaluationSet, embedded: Embedded) -> SearchScores:
     templates = np.stack([vector for vector, _ in enrolled])
     scores, right = [], []
     for entry in photographs.probes:
-        probe = embedded.vectors.get(entry.image)
+        probe = (probes or embedded).vectors.get(entry.image)
         if probe is None:
             scores.append(np.nan)
             right.append(False)

@@ -23,7 +23,7 @@ from serve_app.index.copies.directory import (
 from serve_app.index.copies.placing import new_directory, new_files
 from serve_app.index.gallery import check_index_type
 from serve_app.index.in_memory import EXACT_UNTIL, InMemoryGallery, Templates
-from serve_app.policy import MAX_TEMPLATE_ID, removable
+from serve_app.policy import MAX_TEMPLATE_ID, fits, removable
 from serve_app.types import Embeddings, IndexType, Metric, SearchResult, Vectors
 
 
@@ -208,7 +208,7 @@ class IndexData:
             write_directory(made, content, threads=self._gallery.threads)
 
     def _check_fits(self, embeddings: Embeddings) -> None:
-        if self._model_id not in (None, embeddings.model_id):
+        if self._model_id is not None and not fits(embeddings, self._model_id):
             raise GalleryMismatchError(_other_model(self._model_id, embeddings.model_id))
         given = embeddings.vectors.shape[1]
         if given != self.dimension:

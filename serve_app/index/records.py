@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from serve_app import policy
 from serve_app.errors import GalleryMismatchError, UnavailableError
 from serve_app.types import Consistency, Embeddings, GalleryInfo, Metric, Shard, Vectors
 
@@ -97,8 +98,8 @@ class Standing:
 
 
 def check_fits(info: GalleryInfo, embeddings: Embeddings) -> None:
-    """Raises GalleryMismatchError unless ``embeddings`` come from the gallery's own model."""
-    if info.model_id != embeddings.model_id:
+    """Raises GalleryMismatchError unless ``embeddings`` may meet those of the gallery's model."""
+    if not policy.fits(embeddings, info.model_id):
         raise GalleryMismatchError(
             f"gallery {info.key} holds embeddings of model {info.model_id}, this service runs "
             f"{embeddings.model_id}: serve with the gallery's model or build the gallery anew"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from serve_app.errors import FaceServeError, InvalidImageError, ModelError
 from serve_app.models.canvas import Canvas
 from serve_app.models.inference_yml import Normalise
-from serve_app.models.runtime import Session
+from serve_app.models.runtime import Session, Tensors
 from serve_app.types import CROP_SIZE, Crops, Embeddings
 
 MIRROR_SUFFIX = "+mirror"
@@ -21,7 +21,7 @@ class ExtractStage:
 
     ``mirror`` averages the embedding with that of the mirrored crop: twice the cost, fewer errors
     (docs/benchmarks.md). Its vectors carry a model id of their own, so that they are not mixed with
-    plain ones.
+    plain ones. ``compatible_with``: ids, without that suffix, of what they may be mixed with.
     """
 
     def __init__(
@@ -32,13 +32,16 @@ class ExtractStage:
         model_id: str,
         max_batch: int,
         mirror: bool = False,
+        compatible_with: Iterable[str] = (),
     ) -> None:
         self._session = session
         self._normalise = normalise
         self._canvas = Canvas()
         self._max_batch = max_batch
         self._mirror = mirror
-        self.model_id = model_id + MIRROR_SUFFIX if mirror else model_id
+        suffix = MIRROR_SUFFIX if mirror else ""
+        self.model_id = model_id + suffix
+        self.compatible_with = frozenset(other + suffix for other in compatible_with)
         # Compiles what the runtime compiles at first use, and tells the dimension.
         blank = np.full((1, CROP_SIZE, CROP_SIZE, 3), 100, dtype=np.uint8)
         self.dimension = int(self._features(blank).shape[1])
@@ -67,7 +70,7 @@ class ExtractStage:
         for item in items:
             rows = slice(start, start := start + len(item))
             if usable[rows].all():
-                answers.append(Embeddings(self.model_id, vectors[rows]))
+                answers.append(Embeddings(self.model_id, vectors[rows], self.compatible_with))
             else:
                 answers.append(InvalidImageError("face can't be embedded: its crop is blank"))
         return answers
@@ -82,9 +85,13 @@ class ExtractStage:
             parts.append(features)
         return np.concatenate(parts)
 
-    def _features(self, crops: Crops) -> NDArray[np.float32]:
+    def inputs(self, crops: Crops) -> Tensors:
+        """What the network sees of crops: good until the next call."""
         (name,) = self._session.input_names
-        outputs = self._session.run({name: self._normalise.apply(crops, self._canvas)})
+        return {name: self._normalise.apply(crops, self._canvas)}
+
+    def _features(self, crops: Crops) -> NDArray[np.float32]:
+        outputs = self._session.run(self.inputs(crops))
         (features,) = outputs.values()
         if features.ndim != 2 or len(features) != len(crops):
             raise ModelError(

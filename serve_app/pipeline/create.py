@@ -45,7 +45,8 @@ def create_pipeline(
     ``pipeline``: ``face_recognition`` (the embedded YuNet and SFace) or a pipeline file;
     ``config``: such a file's content instead. ``device``: cpu, gpu:0, npu:0, xpu:0, mlu:0; left
     out, a GPU if one is there, else the CPU. ``use_hpip``: run each network in the runtime that is
-    fastest here, measured at first use and remembered; ``hpi_params`` (``hpi_config`` in newer
+    fastest here, measured at first use and remembered, and the extractor at a lower precision where
+    ``face-serve models calibrate`` allowed one; ``hpi_params`` (``hpi_config`` in newer
     releases): ``{"backend": "openvino"}`` names one instead. ``index``: the gallery that
     ``predict`` searches if it is given none. ``workers``: threads, each with networks of its own;
     left out, one a core; with more than one, OpenCV's own threads are switched off in the process.

@@ -43,7 +43,7 @@ def embed_gallery(
         labels.append(image.label)
     if failures:
         raise RejectedPairsError(_message(failures, len(images)))
-    return labels, Embeddings(pool.model_id, vectors)
+    return labels, Embeddings(pool.model_id, vectors, pool.compatible_with)
 
 
 def _embed(part: Sequence[GalleryImage], stages: FacePipeline) -> list[Outcome]:

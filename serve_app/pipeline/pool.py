@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
+from serve_app.errors import UnavailableError
 from serve_app.pipeline.stages import FacePipeline
 
 
@@ -22,6 +23,7 @@ class StagePool:
         self._free: queue.LifoQueue[FacePipeline] = queue.LifoQueue()
         first = open_stages()
         self.model_id = first.extractor.model_id
+        self.compatible_with = first.extractor.compatible_with
         self.dimension = first.extractor.dimension
         self._free.put(first)
 
@@ -32,6 +34,11 @@ class StagePool:
         except queue.Empty:
             with self._opening:  # loading takes all cores by itself
                 stages = self._open()
+            if stages.extractor.model_id != self.model_id:
+                raise UnavailableError(
+                    f"the pipeline now loads {stages.extractor.model_id}, before it was "
+                    f"{self.model_id}: create it anew"
+                ) from None
         try:
             yield stages
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -101,7 +101,8 @@ class Recogniser:
         usable = [one for one in embedded if isinstance(one, Embeddings)]
         if not usable or self._asked.top_k == 0:
             return [[] for _ in embedded]
-        probes = Embeddings(usable[0].model_id, np.concatenate([one.vectors for one in usable]))
+        vectors = np.concatenate([one.vectors for one in usable])
+        probes = replace(usable[0], vectors=vectors)  # of one extractor, all of them
         result = self._index.search(probes, self._asked.top_k)
         threshold = self._asked.rec_threshold
         if threshold is None:

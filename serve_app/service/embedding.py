@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from serve_app import policy
 from serve_app.errors import FaceServeError, InvalidImageError, UnavailableError
 from serve_app.ports import Extractor
 from serve_app.types import Crop, Embeddings
@@ -28,7 +29,8 @@ class Embedded:
 async def embed(extractor: Extractor, crops: Sequence[Crop], crops_a_call: int) -> Embedded:
     """Embeddings of crops, each (112, 112, 3).
 
-    Raises UnavailableError if they came of two models: the extractor is just being replaced.
+    Raises UnavailableError if they came of two models that may not be mixed: the extractor is just
+    being replaced.
     """
     parts: list[Embeddings] = []
     failures: dict[int, FaceServeError] = {}
@@ -56,7 +58,12 @@ async def _extract(extractor: Extractor, crops: Sequence[Crop]) -> Embeddings:
 
 
 def joined(parts: Sequence[Embeddings]) -> Embeddings:
-    """One of several, in their order. Raises UnavailableError if they came of two models."""
-    if len({part.model_id for part in parts}) > 1:
+    """One of several, in their order. Raises UnavailableError if they came of two models that may
+    not be mixed."""
+    model_id = parts[0].model_id
+    if not all(policy.fits(part, model_id) for part in parts):
         raise UnavailableError("the extractor is being replaced by another model: try again")
-    return Embeddings(parts[0].model_id, np.concatenate([part.vectors for part in parts]))
+    # Together they fit where each of them fits.
+    shared = frozenset.intersection(*(part.compatible_with | {part.model_id} for part in parts))
+    vectors = np.concatenate([part.vectors for part in parts])
+    return Embeddings(model_id, vectors, shared - {model_id})

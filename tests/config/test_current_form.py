@@ -23,7 +23,7 @@ compat: {threshold: top1}
 detect_size: {smallest: 64, largest: 128}
 SubModules:
   Detection: {model_dir: ../models/det, threads: 2}
-  Recognition: {mirror: true, model_name: ResNet50_face}
+  Recognition: {mirror: true, precision: bf16, model_name: ResNet50_face}
 """,
 ]
 

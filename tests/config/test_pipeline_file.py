@@ -99,6 +99,15 @@ def test_runtime_and_mirror() -> None:
     assert current.extractor.model_name == "SFace"
 
 
+def test_precision() -> None:
+    assert parse("use_hpip: true").extractor.precision == "auto"
+    tutorial = parse("Pipeline: {precision: bf16, use_hpip: true}")
+    assert (tutorial.detector.precision, tutorial.extractor.precision) == ("auto", "bf16")
+    assert parse("SubModules: {Recognition: {precision: int8}}").extractor.precision == "int8"
+    named = parse("SubModules: {Recognition: {precision: fp32, runtime: paddle}}")
+    assert (named.extractor.precision, named.extractor.runtime) == ("fp32", "paddle")
+
+
 def test_model_directories_are_relative_to_the_file(tmp_path: Path) -> None:
     text = "SubModules: {Detection: {model_name: Blaze, model_dir: models/det}}"
     assert parse(text, tmp_path).detector.model_dir == tmp_path / "models/det"
@@ -172,6 +181,16 @@ def test_a_misspelt_key_is_refused_with_the_nearest(text: str, message: str) -> 
             r"^SubModules\.Recognition\.hpi_config\.backend: ",
         ),
         ("SubModules: {Detection: {mirror: true}}", r"^SubModules\.Detection: .*mirror is an opt"),
+        (
+            "SubModules: {Detection: {precision: bf16}}",
+            r"^SubModules\.Detection: .*precision is",
+        ),
+        ("Pipeline: {precision: fp64}", r"^Pipeline\.precision: "),
+        ("Pipeline: {precision: bf16, runtime: paddle}", "OpenVINO alone, but runtime is paddle"),
+        (
+            "SubModules: {Recognition: {precision: int8, runtime: onnxruntime}}",
+            r"^SubModules\.Recognition: .*int8 runs in OpenVINO alone, but runtime is onnxruntime",
+        ),
     ],
 )
 def test_values_that_can_not_work_are_refused_by_name(text: str, message: str) -> None:

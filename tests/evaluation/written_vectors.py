@@ -16,7 +16,7 @@ from serve_app.types import Embeddings
 
 
 class WrittenVectors:
-    extractor = SimpleNamespace(model_id="toy@1", dimension=3)
+    extractor = SimpleNamespace(model_id="toy@1", dimension=3, compatible_with=frozenset[str]())
 
     def __init__(self) -> None:
         self.seen: list[bytes] = []

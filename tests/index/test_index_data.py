@@ -139,6 +139,19 @@ def test_ids_that_are_none(ids: list[Any]) -> None:
     assert len(index) == 3
 
 
+def test_another_precision_of_the_model() -> None:
+    index = data(3)
+    checked = Embeddings(f"{MODEL}+bf16", vectors(1), frozenset({MODEL}))
+    assert len(index.search(checked, 2).candidates[0]) == 2
+    index.append(["x"], checked)
+    assert (len(index), index.model_id) == (4, MODEL)
+    unchecked = Embeddings(f"{MODEL}+bf16", vectors(1))
+    with pytest.raises(GalleryMismatchError, match=rf"the pipeline runs {MODEL}\+bf16"):
+        index.search(unchecked, 2)
+    with pytest.raises(GalleryMismatchError):
+        index.append(["y"], unchecked)
+
+
 def test_another_model() -> None:
     index = data(3)
     other = Embeddings("other-5678", vectors(1))

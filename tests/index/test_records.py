@@ -109,6 +109,15 @@ def test_another_model_is_refused_naming_both() -> None:
         assert name in str(caught.value)
 
 
+def test_another_precision_fits_where_that_was_checked() -> None:
+    bf16 = Embeddings(f"{MODEL}+bf16", vectors(1), frozenset({MODEL}))
+    check_fits(INFO, bf16)
+    with pytest.raises(GalleryMismatchError, match=r"\+int8-1"):
+        check_fits(replace(INFO, model_id=f"{MODEL}+int8-1"), bf16)
+    with pytest.raises(GalleryMismatchError, match="dimensions"):
+        check_fits(replace(INFO, dimension=512), bf16)
+
+
 def test_another_dimension_is_refused_naming_both() -> None:
     with pytest.raises(GalleryMismatchError) as caught:
         check_fits(replace(INFO, dimension=512), embeddings(1, dimension=128))

@@ -80,6 +80,28 @@ def test_mirrored_averaging() -> None:
     assert embeddings.model_id == "toy@1+mirror"
 
 
+def test_what_they_may_be_mixed_with_travels_along_and_is_mirrored_too() -> None:
+    for mirror, expected in ((False, {"toy@1+bf16"}), (True, {"toy@1+bf16+mirror"})):
+        made = ExtractStage(
+            FunctionSession(corners),
+            IDENTITY,
+            model_id="toy@1",
+            max_batch=3,
+            mirror=mirror,
+            compatible_with=["toy@1+bf16"],
+        )
+        assert made.compatible_with == expected
+        assert made.extract(crops(2)).compatible_with == expected
+    assert stage()[0].extract(crops(1)).compatible_with == frozenset()
+
+
+def test_what_the_network_sees() -> None:
+    images = crops(2)
+    ((name, values),) = stage()[0].inputs(images).items()
+    assert name == "x"
+    np.testing.assert_array_equal(values, images.transpose(0, 3, 1, 2))
+
+
 def test_a_network_of_another_form_is_refused() -> None:
     session = FunctionSession(lambda x: {"map": x})
     with pytest.raises(ModelError, match=r"\(N, D\) is expected"):

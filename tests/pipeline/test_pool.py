@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from serve_app.errors import ModelError
+from serve_app.errors import ModelError, UnavailableError
 from serve_app.pipeline.pool import StagePool
 from serve_app.pipeline.stages import FacePipeline
 
@@ -14,10 +14,13 @@ from serve_app.pipeline.stages import FacePipeline
 class Opened:
     def __init__(self) -> None:
         self.count = 0
+        self.model_id = "toy@1"
 
     def __call__(self) -> FacePipeline:
         self.count += 1
-        extractor = SimpleNamespace(model_id="toy@1", dimension=3)
+        extractor = SimpleNamespace(
+            model_id=self.model_id, dimension=3, compatible_with=frozenset({"toy@1+bf16"})
+        )
         return cast(FacePipeline, SimpleNamespace(extractor=extractor, number=self.count))
 
 
@@ -25,6 +28,7 @@ def test_the_first_is_loaded_at_once_and_lent_again() -> None:
     opened = Opened()
     pool = StagePool(opened)
     assert (opened.count, pool.model_id, pool.dimension) == (1, "toy@1", 3)
+    assert pool.compatible_with == {"toy@1+bf16"}
     for _ in range(3):
         with pool.borrow():
             pass
@@ -66,3 +70,18 @@ def test_a_model_that_can_not_be_loaded_shows_at_once() -> None:
 
     with pytest.raises(ModelError):
         StagePool(broken)
+
+
+def test_a_model_that_is_another_by_now_is_not_lent() -> None:
+    """Somebody calibrated between the first thread's start and the second one's."""
+    opened = Opened()
+    pool = StagePool(opened)
+    opened.model_id = "toy@1+bf16"
+    with (
+        pool.borrow(),
+        pytest.raises(UnavailableError, match=r"now loads toy@1\+bf16, before it was toy@1:"),
+        pool.borrow(),
+    ):
+        pass
+    with pool.borrow() as stages:
+        assert stages.extractor.model_id == "toy@1"

@@ -57,6 +57,35 @@ async def test_vectors_of_two_models_are_never_mixed() -> None:
         await embed(Upgrading(), [crop(RED), crop(GREEN)], 1)
 
 
+class OfSeveralPrecisions(FakeExtractor):
+    """Each call is answered by the next of its replicas: an id, and what it may be mixed with."""
+
+    def __init__(self, *replicas: tuple[str, set[str]]) -> None:
+        super().__init__()
+        self._replicas = iter(replicas)
+
+    async def extract(self, crops: Crops) -> Embeddings:
+        model_id, others = next(self._replicas)
+        vectors = (await super().extract(crops)).vectors
+        return Embeddings(model_id, vectors, frozenset(others))
+
+
+async def test_precisions_that_may_be_mixed_answer_together_for_what_all_of_them_fit() -> None:
+    extractor = OfSeveralPrecisions(("m", {"m+bf16", "m+int8-1"}), ("m+bf16", {"m"}))
+    embedded = await embed(extractor, [crop(RED), crop(GREEN)], 1)
+    assert embedded.embeddings is not None
+    assert embedded.embeddings.model_id == "m"
+    assert embedded.embeddings.compatible_with == {"m+bf16"}
+    assert embedded.embeddings.vectors.argmax(axis=1).tolist() == [0, 1]
+
+
+async def test_a_precision_that_knows_of_no_other_joins_none() -> None:
+    knowing = ("m", {"m+bf16"})
+    unknowing: tuple[str, set[str]] = ("m+bf16", set())
+    with pytest.raises(UnavailableError, match="try again"):
+        await embed(OfSeveralPrecisions(knowing, unknowing), [crop(RED), crop(GREEN)], 1)
+
+
 async def test_an_answer_of_another_length_is_an_error() -> None:
     class Forgetful(FakeExtractor):
         async def extract(self, crops: Crops) -> Embeddings:

@@ -23,7 +23,7 @@ def cached_directory(target: Path, build: Callable[[Path], None]) -> Path:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(target.name + ".lock")):
-        if not _is_whole(target):
+        if not is_whole(target):
             part = Path(tempfile.mkdtemp(dir=target.parent, prefix=".part-"))
             try:
                 build(part)
@@ -43,7 +43,8 @@ def digest_of(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def _is_whole(directory: Path) -> bool:
+def is_whole(directory: Path) -> bool:
+    """Whether a directory that ``cached_directory`` made is there, unchanged."""
     try:
         digests = json.loads((directory / DIGESTS).read_bytes())
         return bool(digests) and all(

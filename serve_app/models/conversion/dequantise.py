@@ -8,14 +8,14 @@ expanded ahead of time. Activations were never quantised: the answer is that of 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+
+from serve_app.models.atomic import write_atomically
 
 if TYPE_CHECKING:
     import onnx
@@ -36,8 +36,8 @@ def dequantised(source: Path, source_digest: str, cache_dir: Path) -> Path:
     with FileLock(target.with_suffix(".lock")):
         if not _is_whole(target, digest_file):
             content = _convert(source)
-            _write_atomically(target, content)
-            _write_atomically(digest_file, hashlib.sha256(content).hexdigest().encode())
+            write_atomically(target, content)
+            write_atomically(digest_file, hashlib.sha256(content).hexdigest().encode())
     return target
 
 
@@ -46,19 +46,6 @@ def _is_whole(target: Path, digest_file: Path) -> bool:
         return False
     expected = digest_file.read_text(encoding="ascii", errors="replace").strip()
     return hashlib.sha256(target.read_bytes()).hexdigest() == expected
-
-
-def _write_atomically(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as part:
-            part.write(content)
-            part.flush()
-            os.fsync(part.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _convert(source: Path) -> bytes:

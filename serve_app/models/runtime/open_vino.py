@@ -16,7 +16,9 @@ from serve_app.models.runtime.session import Tensors
 
 
 class OpenVinoSession:
-    def __init__(self, model: Path, device: Device, threads: int) -> None:
+    """``bf16``: multiply in bfloat16, with sums in fp32, whatever the weights are."""
+
+    def __init__(self, model: Path, device: Device, threads: int, *, bf16: bool = False) -> None:
         """Raises ModelError where the file can't be loaded."""
         import openvino as ov
 
@@ -28,7 +30,7 @@ class OpenVinoSession:
             # Pinned, the replicas of one machine all sit on the first core: half the throughput.
             "ENABLE_CPU_PINNING": "NO",
             # Processors with AMX would take bf16 unasked; precision is a choice, not a surprise.
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         }
         self._file = model
         with blamed_on(self._file, "OpenVINO", "loaded"):
@@ -48,3 +50,11 @@ class OpenVinoSession:
         with blamed_on(self._file, "OpenVINO", "run"):
             results = self._request.infer(wanted, share_inputs=True, share_outputs=False)
             return {name: np.asarray(results[i]) for i, name in enumerate(self._outputs)}
+
+
+def has_bf16(device: Device) -> bool:
+    """Whether OpenVINO computes in bfloat16 on the device: processors with AVX512_BF16 or AMX."""
+    import openvino as ov
+
+    name = TABLE[device.kind].openvino
+    return name is not None and "BF16" in ov.Core().get_property(name, "OPTIMIZATION_CAPABILITIES")

@@ -25,17 +25,20 @@ def open_session(
     threads: int,
     cache_dir: Path,
     example: Tensors | None = None,
+    bf16: bool = False,
 ) -> Session:
     """Load ``model``: an ONNX file for ``onnxruntime``, ``onnxruntime-tensorrt`` and ``openvino``,
     a directory in Paddle's form for ``paddle`` and ``paddle-tensorrt``.
 
     ``cache_dir``: for fp32 copies of directories in fp16, which a CPU can't run, and for what
     TensorRT builds. ``example``: only ``paddle-tensorrt`` asks for it: inputs as large as any run
-    will have; its engines are for those and smaller batches.
+    will have; its engines are for those and smaller batches. ``bf16``: only ``openvino`` computes
+    so, where the processor can.
 
     Raises ConfigError where the runtime is not installed or not made for the device, ModelError
     where a file is missing, cut short or damaged, or the runtime can't load it.
     """
+    assert not bf16 or runtime == "openvino"
     if not is_installed(runtime):
         raise ConfigError(f"runtime: {runtime} is not installed; install it or choose auto")
     if not runs_on(runtime, device):
@@ -49,7 +52,7 @@ def open_session(
     if not model.is_file():
         raise ModelError(f"{model.name} is not there, or no ONNX file")
     if runtime == "openvino":
-        return OpenVinoSession(model, device, threads)
+        return OpenVinoSession(model, device, threads, bf16=bf16)
     engines = cache_dir / "tensorrt" if runtime == "onnxruntime-tensorrt" else None
     return OnnxRuntimeSession(model, device, threads, engines)
 

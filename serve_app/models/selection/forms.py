@@ -29,12 +29,14 @@ ON_DEVICE = {
 class RunOptions:
     """``runtime``: ``auto`` (the plain one: the first of the network's preferred that is
     installed), ``fastest`` (as measured on this machine), or a runtime's name. ``threads``: of one
-    run. ``cache_dir``: holds converted networks and what was measured."""
+    run. ``cache_dir``: holds converted networks and what was measured. ``bf16``: let OpenVINO
+    compute so."""
 
     runtime: str
     device: Device
     threads: int
     cache_dir: Path
+    bf16: bool = False
 
 
 class NamedOutputs:
@@ -102,13 +104,7 @@ def open_in(network: Network, runtime: str, options: RunOptions) -> Session:
     Raises ConfigError where the runtime is not installed or not for the device, ModelError where
     the network can't be converted or loaded.
     """
-    path = network.path
-    # A runtime that is not there is refused by open_session: no conversion for nothing.
-    converts = not runs_as_it_is(network, runtime) and runs_on(runtime, options.device)
-    if converts and network.is_onnx:
-        path = to_paddle(path, options.cache_dir)
-    elif converts:
-        path = to_onnx(*paddle_files(path), options.cache_dir)
+    path = file_for(network, runtime, options)
     session = open_session(
         path,
         runtime=runtime,
@@ -116,7 +112,18 @@ def open_in(network: Network, runtime: str, options: RunOptions) -> Session:
         threads=options.threads,
         cache_dir=options.cache_dir,
         example=network.example(),
+        bf16=options.bf16,
     )
-    if not converts:
+    if path == network.path:
         return session
     return NamedOutputs(session, output_names(path)) if network.is_onnx else BestFirst(session)
+
+
+def file_for(network: Network, runtime: str, options: RunOptions) -> Path:
+    """What ``runtime`` loads: the network as it is, or converted. Raises ModelError."""
+    # A runtime that is not there is refused by open_session: no conversion for nothing.
+    if runs_as_it_is(network, runtime) or not runs_on(runtime, options.device):
+        return network.path
+    if network.is_onnx:
+        return to_paddle(network.path, options.cache_dir)
+    return to_onnx(*paddle_files(network.path), options.cache_dir)

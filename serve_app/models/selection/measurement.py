@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from serve_app.models.atomic import write_atomically
 
 FORMAT = 1
 """Raise it when the way of measuring changes: what was measured before is measured anew then."""
@@ -72,14 +72,7 @@ class Remembered:
     def keep(self, measurement: Measurement) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         target = self._file(measurement.network, measurement.digest, measurement.facts)
-        handle, part = tempfile.mkstemp(dir=self._folder, prefix=".part-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(measurement.model_dump_json(indent=1))
-            Path(part).replace(target)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
+        write_atomically(target, measurement.model_dump_json(indent=1).encode())
 
     def _file(self, network: str, digest: str, facts: dict[str, str]) -> Path:
         key = json.dumps([digest, sorted(facts.items())])

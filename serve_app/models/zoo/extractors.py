@@ -11,6 +11,8 @@ from serve_app.config import PipelineConfig
 from serve_app.models.extractor import ExtractStage
 from serve_app.models.inference_yml import IDENTITY, Normalise, read_extractor_form
 from serve_app.models.network import Network
+from serve_app.models.precision.choice import PrecisionChoice
+from serve_app.models.precision.precision import model_id
 from serve_app.models.runtime import Session, Tensors
 from serve_app.models.zoo.directories import local_directory, official_directory, paddle_network
 from serve_app.models.zoo.packaged import packaged_network
@@ -19,8 +21,8 @@ from serve_app.types import CROP_SIZE
 
 EXAMPLE_CROPS = 8
 
-Extractor = tuple[Network, Callable[[Session], ExtractStage]]
-"""The network, and what makes the stage of it once a runtime has loaded it."""
+Extractor = tuple[Network, Callable[[Session, PrecisionChoice], ExtractStage]]
+"""The network, and what makes the stage of it once a runtime has loaded it at a precision."""
 
 
 def extractor(pipeline: PipelineConfig, cache_dir: Path) -> Extractor:
@@ -40,13 +42,14 @@ def extractor(pipeline: PipelineConfig, cache_dir: Path) -> Extractor:
         normalise = IDENTITY  # SFace normalises inside the network: it takes RGB 0..255
         network = packaged_network(model, cache_dir, lambda: _crops("data", normalise))
 
-    def stage(session: Session) -> ExtractStage:
+    def stage(session: Session, choice: PrecisionChoice) -> ExtractStage:
         return ExtractStage(
             session,
             normalise,
-            model_id=f"{network.name}@{network.digest[:12]}",
+            model_id=model_id(network, choice.precision),
             max_batch=config.batch_size,
             mirror=config.mirror,
+            compatible_with=[model_id(network, other) for other in choice.mixable],
         )
 
     return network, stage

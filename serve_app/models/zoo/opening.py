@@ -10,6 +10,7 @@ from serve_app.config import ModelConfig, PipelineConfig
 from serve_app.models.detector import FaceDetector
 from serve_app.models.extractor import ExtractStage
 from serve_app.models.network import Network
+from serve_app.models.precision.choice import choose_precision, open_at
 from serve_app.models.runtime import Session
 from serve_app.models.runtime.devices import choose_device
 from serve_app.models.selection.choice import RunOptions, open_network
@@ -40,8 +41,10 @@ def open_extractor(
 ) -> ExtractStage:
     """The extractor of the pipeline file. Raises ConfigError, ModelError."""
     network, made_of = extractor(pipeline, cache_dir)
-    session = open_network(network, _options(pipeline, pipeline.extractor, cache_dir))
-    return made_of(watch("extractor", session))
+    model, options = pipeline.extractor, _options(pipeline, pipeline.extractor, cache_dir)
+    choice = choose_precision(network, model.precision, options, mirror=model.mirror)
+    session = open_at(network, choice.precision, options)
+    return made_of(watch("extractor", session), choice)
 
 
 def networks(pipeline: PipelineConfig, cache_dir: Path) -> list[Network]:

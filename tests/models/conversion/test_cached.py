@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.models.conversion.cached import DIGESTS, cached_directory, digest_of
+from serve_app.models.conversion.cached import DIGESTS, cached_directory, digest_of, is_whole
 
 
 class Builder:
@@ -125,3 +125,12 @@ def test_several_processes_build_once(tmp_path: Path) -> None:
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     assert outputs == ["b'network'\n"] * 3
     assert log.read_text(encoding="ascii") == "built "
+
+
+def test_whether_it_is_there(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    assert not is_whole(target)
+    cached_directory(target, Builder())
+    assert is_whole(target)
+    spoil(target)
+    assert not is_whole(target)

@@ -7,7 +7,7 @@ import pytest
 
 from serve_app.config.device import Device
 from serve_app.errors import ModelError
-from serve_app.models.runtime.open_vino import OpenVinoSession
+from serve_app.models.runtime.open_vino import OpenVinoSession, has_bf16
 from tests.models.runtime.onnx_networks import BROKEN, WEIGHTS, content
 
 
@@ -52,3 +52,18 @@ def test_inputs_that_do_not_fit(model: Path) -> None:
     session = OpenVinoSession(model, Device(), 1)
     with pytest.raises(ModelError, match=r"^small\.onnx can't be run by OpenVINO: "):
         session.run({"x": np.zeros((1, 4, 5, 5), dtype=np.float32)})
+
+
+def test_bf16_where_the_processor_has_it(model: Path) -> None:
+    if not has_bf16(Device()):
+        pytest.skip("OpenVINO finds no bf16 on this processor")
+    x = np.random.default_rng(1).normal(size=(2, 3, 4, 5)).astype(np.float32)
+    exact, rounded = (
+        OpenVinoSession(model, Device(), 1, bf16=bf16).run({"x": x})["y"] for bf16 in (False, True)
+    )
+    assert 0 < np.abs(exact - rounded).max() < 0.05
+    np.testing.assert_allclose(exact, rounded, rtol=0.02, atol=0.02)
+
+
+def test_no_bf16_where_openvino_has_no_devices() -> None:
+    assert not has_bf16(Device("gpu", 0))
