@@ -63,8 +63,9 @@ class Batcher(Generic[Item, Answer]):
     ``run`` takes the pieces of a batch and answers as many results in their order; a FaceServeError
     among them fails its item alone. If ``run`` raises UnavailableError (the replica died) the
     batch's items are tried again, each in a batch of its own, if ``retry`` says that is safe.
-    ``abandon``: ``run`` is cancelled when nobody waits for anything in the batch any more; it must
-    end at once then.
+    ``together``: what is submitted in one turn of the loop is dealt evenly to the free slots, as
+    the items of one call should be; else the first of them goes at once. ``abandon``: ``run`` is
+    cancelled when nobody waits for anything in the batch any more; it must end at once then.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Batcher(Generic[Item, Answer]):
         *,
         cost: Callable[[Item], int] = lambda _: 1,
         retry: bool = False,
+        together: bool = False,
         abandon: bool = False,
         observe: Callable[[BatchEvent], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -82,6 +84,7 @@ class Batcher(Generic[Item, Answer]):
         self._settings = settings
         self._cost = cost
         self._retry = retry
+        self._together = together
         self._abandon = abandon
         self._observe = observe
         self._clock = clock
@@ -89,6 +92,7 @@ class Batcher(Generic[Item, Answer]):
         self._numbers = count()
         self._drain = Drain()
         self._busy = 0
+        self._pump_is_due = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -132,7 +136,10 @@ class Batcher(Generic[Item, Answer]):
             self._tell(Dropped("full"))
             raise OverloadedError.after("too many requests are waiting", self.forecast().wait_s)
         self._queue.add(piece)
-        self._pump()
+        if self._together:
+            self._pump_soon()
+        else:
+            self._pump()
         try:
             answer: Answer = await piece.future
             return answer
@@ -150,7 +157,14 @@ class Batcher(Generic[Item, Answer]):
     def _place(self, cost: int, now: float) -> float:
         return now + handicap_s(cost * self._drain.pace_s, self._settings.overtake_s)
 
+    def _pump_soon(self) -> None:
+        """Once all that is submitted in this turn of the loop is there."""
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
     def _pump(self) -> None:
+        self._pump_is_due = False
         while self._busy < self._settings.slots and (batch := self._next_batch()):
             self._busy += 1
             cost = sum(piece.cost for piece in batch)
@@ -169,9 +183,11 @@ class Batcher(Generic[Item, Answer]):
     def _next_batch(self) -> list[Piece[Item]]:
         batch: list[Piece[Item]] = []
         cost, now = 0, self._clock()
+        share = -(-self._queue.cost // (self._settings.slots - self._busy))
+        most = min(self._settings.max_cost, share)
         while (first := self._queue.first) is not None:
             wanted = first.is_wanted(now)
-            if batch and wanted and cost + first.cost > self._settings.max_cost:
+            if batch and wanted and cost + first.cost > most:
                 break
             self._queue.discard(first)
             if wanted:

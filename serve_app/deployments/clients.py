@@ -57,8 +57,8 @@ class RayDetector:
 
 
 class RayExtractor:
-    """Crops of one image are sent in parts of at most a batch's cost: other requests get their turn
-    between them, and all replicas work on a large one."""
+    """Crops of one image are sent in even parts of at most a batch's cost: other requests get their
+    turn between them, and all replicas work on a large one."""
 
     def __init__(self, handle: DeploymentHandle, timeout_s: float, admission: Admission) -> None:
         self._stage = StageCaller("extractor", handle, timeout_s)
@@ -77,8 +77,8 @@ class RayExtractor:
 
     async def extract(self, crops: Crops) -> Embeddings:
         """Raises UnavailableError if the parts came of two models."""
-        request, size = current_request(), self._batcher.max_cost
-        parts = [crops[start : start + size] for start in range(0, len(crops), size)]
+        request = current_request()
+        parts = np.array_split(crops, -(-len(crops) // self._batcher.max_cost))
         if len(parts) == 1:
             return await self._batcher.submit(crops, request)
         return joined(

@@ -13,6 +13,12 @@ from pathlib import Path
 MESSAGE_BYTES = 256 * 1024 * 1024
 """Of one call between stages; Serve's own limit is 4 MiB, a large group photo's crops pass it."""
 
+REUSED_BYTES = 16 * 1024 * 1024
+KEPT_BYTES = 64 * 1024 * 1024
+"""Blocks up to REUSED_BYTES come from memory that a process keeps, KEPT_BYTES of it at most when
+nobody uses it. glibc's own limits are a hundredth: bodies and images would be new pages each time,
+and their page faults two thirds of what reading a request of 200 KB costs (docs/benchmarks.md)."""
+
 
 def serving_environment() -> dict[str, str]:
     """Fast serving: HAProxy in front, throughput mode, large messages, sane timeouts."""
@@ -27,6 +33,8 @@ def serving_environment() -> dict[str, str]:
         # the threads that compute step back (serve_app.priority).
         "RAY_worker_niceness": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "MALLOC_MMAP_THRESHOLD_": str(REUSED_BYTES),
+        "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES),
         # It writes a line for every hostile image; ours says what is wrong with it.
         "OPENCV_LOG_LEVEL": "OFF",
     }

@@ -65,7 +65,7 @@ class BatchedWorker(Generic[Item, Answer]):
         self._observe = observe
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stage", initializer=step_back)
         self._batcher: Batcher[Item, Answer | Future[Answer | FaceServeError]] = Batcher(
-            self._run, BatchSettings(), cost=cost, observe=observe
+            self._run, BatchSettings(), cost=cost, together=True, observe=observe
         )
         self._calls: dict[CallId, list[asyncio.Task[Answer | FaceServeError]]] = {}
 

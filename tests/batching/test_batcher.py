@@ -139,6 +139,43 @@ async def test_a_free_slot_sends_though_another_is_busy() -> None:
     await asyncio.gather(*tasks)
 
 
+@pytest.mark.parametrize(
+    ("slots", "items", "batches"),
+    [
+        (1, 5, [[1, 2, 3, 4, 5]]),
+        (2, 5, [[1, 2, 3], [4, 5]]),
+        (4, 5, [[1, 2], [3], [4], [5]]),
+        (2, 1, [[1]]),
+        (1, 10, [[1, 2, 3, 4, 5, 6, 7, 8], [9, 10]]),
+    ],
+)
+async def test_what_comes_together_is_dealt_evenly_to_the_free_slots(
+    slots: int, items: int, batches: list[list[int]]
+) -> None:
+    stage = Stage()
+    batcher = batching(stage, BatchSettings(slots=slots, max_cost=8), together=True)
+    tasks = submit(batcher, *range(1, items + 1))
+    await settle()
+    assert stage.batches == batches[:slots]
+    while not all(task.done() for task in tasks):
+        stage.finish()
+        await settle()
+    assert stage.batches == batches
+
+
+async def test_what_comes_apart_waits_for_nobody_though_others_come_together() -> None:
+    stage = Stage()
+    batcher = batching(stage, BatchSettings(slots=2, max_cost=8), together=True)
+    tasks = submit(batcher, 1)
+    await settle()
+    tasks += submit(batcher, 2, 3)
+    await settle()
+    assert stage.batches == [[1], [2, 3]]
+    stage.finish()
+    stage.finish()
+    assert await asyncio.gather(*tasks) == [10, 20, 30]
+
+
 async def test_cost_fills_a_batch_first_come_first_served() -> None:
     stage = Stage()
     batcher = batching(stage, BatchSettings(max_cost=10, overtake_s=0), cost=own_cost)

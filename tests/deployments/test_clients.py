@@ -97,7 +97,7 @@ def extractor(*replicas: Extractor, max_cost: int = 8) -> RayExtractor:
 # --- many faces ---
 
 
-@pytest.mark.parametrize(("faces", "parts"), [(1, [1]), (8, [8]), (9, [1, 8]), (30, [6, 8, 8, 8])])
+@pytest.mark.parametrize(("faces", "parts"), [(1, [1]), (8, [8]), (9, [4, 5]), (30, [7, 7, 8, 8])])
 async def test_many_faces_are_sent_in_parts_to_all_replicas(faces: int, parts: list[int]) -> None:
     replicas = Extractor(), Extractor()
     context = RequestContext()

@@ -59,6 +59,14 @@ async def test_works_off_the_event_loop_and_gathers_across_calls() -> None:
     assert {name for name, _ in seen} == {"stage_0"}
 
 
+async def test_the_items_of_one_call_go_together_on_an_idle_replica() -> None:
+    seen: list[tuple[str, list[int]]] = []
+    stage = worker(seen)
+    stage.configure({"max_cost": 8})
+    await stage.answer(call(2, 4, 6, 8))
+    assert [items for _, items in seen] == [[2, 4, 6, 8]]
+
+
 async def test_settings_are_checked() -> None:
     stage = worker([])
     stage.configure({"max_cost": 2})
