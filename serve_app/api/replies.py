@@ -23,7 +23,7 @@ def success_response(
     result: Result, log_id: str, status: int = 200, *, accept: str = ""
 ) -> Response:
     """``accept``: the request's header of that name."""
-    envelope = schemas.Success[Result](log_id=log_id, result=result)
+    envelope: schemas.Success[Result] = schemas.Success(log_id=log_id, result=result)
     kind = reply_kind(accept)
     if kind == JSON:
         content = envelope.model_dump_json(by_alias=True, exclude_none=True)

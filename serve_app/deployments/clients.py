@@ -67,6 +67,7 @@ class RayExtractor:
             BatchSettings(),
             cost=len,
             retry=True,
+            together=True,
             abandon=True,
             observe=BatchMetrics("extractor", "ingress"),
         )

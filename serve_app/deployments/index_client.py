@@ -66,6 +66,7 @@ class RayIndex:
             BatchSettings(),
             cost=lambda request: request.cost,
             retry=True,
+            together=True,
             abandon=True,
             observe=BatchMetrics("index", "ingress"),
         )
