@@ -17,6 +17,8 @@ from serve_app.models.alignment import crop_face, crop_scale
 from serve_app.types import Box, Crop, Detection, Image
 
 REDUCTIONS = (8, 4, 2)
+APP1 = b"\xff\xe1"
+"""The marker of EXIF; coded pixels never hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Margins:
     crop: float
 
 
-MEASURED = Margins(detect=2, crop=2)
+MEASURED = Margins(detect=3, crop=1.25)
+"""The least with which accuracy stays (docs/decisions/0025)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +103,18 @@ def of_file(data: bytes, limits: ImageLimits, least: float | None) -> Photograph
     """A JPEG as much reduced as leaves ``least`` pixels on its long side, anything else and with
     None whole. Raises TooLargeError before decoding, InvalidImageError."""
     size = read_size(data, limits)
-    reduction = 1 if least is None or not is_jpeg(data) else reduction_to(size, least)
+    reduction = 1
+    if least is not None and is_jpeg(data):
+        reduction = reduction_to(size, least, may_turn=APP1 in data)
     return Encoded(data, size, limits).at(reduction)
 
 
-def reduction_to(size: tuple[int, int], least: float) -> int:
-    """1, 2, 4 or 8. Where sides would become equal one could not tell whether the image is turned:
-    then less."""
-    square = size[0] == size[1]
+def reduction_to(size: tuple[int, int], least: float, *, may_turn: bool) -> int:
+    """1, 2, 4 or 8. ``may_turn``: of an image that EXIF may turn after it was reduced only what
+    divides its sides: the pixels that stand for fewer may then lie at any edge."""
     for reduction in REDUCTIONS:
-        width, height = reduced(size, reduction)
-        if max(width, height) >= least and (square or width != height):
+        divides = size[0] % reduction == size[1] % reduction == 0
+        if max(reduced(size, reduction)) >= least and (divides or not may_turn):
             return reduction
     return 1
 
