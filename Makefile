@@ -89,6 +89,10 @@ bench-recall: $(DEV) ## Measure what index types find, whole, in shards, and wit
 bench-forms: $(DEV) ## Measure what a request costs the API in JSON, multipart, msgpack and as a bare image
 	@exec $(BIN)/python -m load_tests.bench_forms $(ARGS)
 
+.PHONY: bench-decode
+bench-decode: $(DEV) ## Measure large photographs decoded whole and reduced, ARGS=DIRECTORY: and accuracy
+	@exec $(BIN)/python -m load_tests.bench_decode $(ARGS)
+
 # Versions that still satisfy pyproject.toml are kept; ARGS=--upgrade takes the newest.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --custom-compile-command 'make lock' $(ARGS) pyproject.toml requirements/build.in

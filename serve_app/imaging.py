@@ -27,6 +27,14 @@ FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 MAX_SCANS = 50
 """Of a JPEG. Encoders write 1 to 20; each costs a pass over all pixels, and 14 bytes make one."""
 
+READERS = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
+}
+"""OpenCV's flags by reduction. Those with GRAYSCALE say how much only; with COLOR they mean BGR."""
+
 CORRUPT = "image is truncated or corrupt: it can't be decoded whole"
 
 
@@ -103,19 +111,40 @@ def decode(data: bytes, limits: ImageLimits) -> Image:
 
     Raises TooLargeError before decoding, InvalidImageError for truncated and corrupt files.
     """
-    size = read_size(data, limits)
+    return decode_pixels(data, read_size(data, limits), limits)
+
+
+def decode_pixels(
+    data: bytes, size: tuple[int, int], limits: ImageLimits, reduction: int = 1
+) -> Image:
+    """``decode`` of an image whose ``size`` was read. ``reduction``: 2, 4 or 8 gives a JPEG at one
+    half, quarter or eighth, its sides rounded up (one without such a form, a lossless one, whole).
+
+    Raises InvalidImageError for truncated and corrupt files.
+    """
     if data.startswith(PNG_SIGNATURE):
         data = _plain_png(data, size, limits)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), READERS[reduction])
     except cv2.error:  # its own limits, 2^20 pixels a side among them
         raise InvalidImageError(CORRUPT) from None
     if pixels is None:
         raise InvalidImageError(CORRUPT)
     height, width = pixels.shape[:2]
-    if size not in ((width, height), (height, width)):  # EXIF may turn it by 90 degrees
+    found = ((width, height), (height, width))  # EXIF may turn it by 90 degrees
+    if size not in found and reduced(size, reduction) not in found:
         raise InvalidImageError("image is corrupt: its header and its pixels disagree")
     return np.asarray(pixels, dtype=np.uint8)
+
+
+def is_jpeg(data: bytes) -> bool:
+    """Whether data that ``read_size`` has accepted is a JPEG (phones' MPO among them)."""
+    return data.startswith(b"\xff\xd8")
+
+
+def reduced(size: tuple[int, int], reduction: int) -> tuple[int, int]:
+    """The sides of an image that is decoded at one ``reduction``-th."""
+    return -(-size[0] // reduction), -(-size[1] // reduction)
 
 
 def encode_jpeg(image: Image, quality: int = 85) -> bytes:

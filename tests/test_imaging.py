@@ -15,7 +15,17 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 
 from serve_app.errors import InvalidImageError, TooLargeError
-from serve_app.imaging import FORMATS, ImageLimits, decode, encode_jpeg, pixels_told, read_size
+from serve_app.imaging import (
+    FORMATS,
+    ImageLimits,
+    decode,
+    decode_pixels,
+    encode_jpeg,
+    is_jpeg,
+    pixels_told,
+    read_size,
+    reduced,
+)
 from serve_app.types import Image
 
 LIMITS = ImageLimits()
@@ -147,6 +157,67 @@ def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
 def test_encoding_keeps_colours_in_their_order() -> None:
     assert difference(decode(encode_jpeg(smooth(), quality=100), LIMITS), smooth()) <= 16
     assert len(encode_jpeg(smooth(), quality=20)) < len(encode_jpeg(smooth(), quality=95))
+
+
+# --- a JPEG made smaller while it is decoded ---
+
+REDUCIBLE: dict[str, tuple[str, dict[str, Any]]] = {
+    "colour": ("RGB", {}),
+    "progressive": ("RGB", {"progressive": True}),
+    "4:4:4": ("RGB", {"subsampling": 0}),
+    "grey": ("L", {}),
+    "CMYK": ("CMYK", {}),
+}
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize("name", REDUCIBLE)
+def test_a_reduced_jpeg_is_the_mean_of_its_pixels(name: str, reduction: int) -> None:
+    mode, options = REDUCIBLE[name]
+    large = PICTURE.resize((WIDTH * 8, HEIGHT * 8), PillowImage.Resampling.BICUBIC)
+    data = encoded(large.convert(mode), "JPEG", quality=95, **options)
+    size = read_size(data, LIMITS)
+    image = decode_pixels(data, size, LIMITS, reduction)
+    assert image.shape == (HEIGHT * 8 // reduction, WIDTH * 8 // reduction, 3)
+    whole = decode(data, LIMITS)
+    means = cv2.resize(whole, image.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(image.astype(int) - means).mean() < 2
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize("size", [(44, 30), (41, 33), (16, 9), (1, 1)])
+def test_sides_of_a_reduced_jpeg_are_rounded_up(size: tuple[int, int], reduction: int) -> None:
+    data = encoded(PICTURE.resize(size), "JPEG")
+    image = decode_pixels(data, size, LIMITS, reduction)
+    assert image.shape[1::-1] == reduced(size, reduction)
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_a_reduced_jpeg_must_agree_with_its_header(reduction: int) -> None:
+    with pytest.raises(InvalidImageError, match="disagree"):
+        decode_pixels(FILES["JPEG"], (WIDTH + reduction, HEIGHT), LIMITS, reduction)
+
+
+def test_a_lossless_jpeg_stays_whole() -> None:
+    """It has no coefficients. Grey: every difference to the pixel before is 0."""
+    frame = bytes([8, 0, 16, 0, 24, 3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0])
+    table = bytes([0, 1, *[0] * 15, 0])  # one code, a single bit, for the difference 0
+    scan = bytes([3, 1, 0, 2, 0, 3, 0, 1, 0, 0])  # of predictor 1
+    parts = [(0xC3, frame), (0xC4, table), (0xDA, scan)]
+    segments = [
+        bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+        for marker, content in parts
+    ]
+    data = b"\xff\xd8" + b"".join(segments) + bytes(3 * 16 * 24 // 8) + b"\xff\xd9"
+    size = read_size(data, LIMITS)
+    assert size == (24, 16)
+    whole = decode(data, LIMITS)
+    np.testing.assert_array_equal(decode_pixels(data, size, LIMITS, 4), whole)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_jpegs_are_known(name: str) -> None:
+    assert is_jpeg(FILES[name]) == (name in {"JPEG", "JPEG progressive"})
 
 
 # --- what is refused ---

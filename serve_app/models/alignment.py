@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,14 @@ def crop_face(image: Image, detection: Detection) -> Crop:
         if transform is not None:
             return _warp(image, transform)
     return crop_box(image, detection.box)
+
+
+def crop_scale(detection: Detection) -> float:
+    """Pixels of the aligned crop to one of the image; infinite where the crop is the box's."""
+    if detection.landmarks is None:
+        return math.inf
+    transform = similarity_transform(detection.landmarks, ARCFACE_TEMPLATE)
+    return math.inf if transform is None else _scale(transform)
 
 
 def crop_box(image: Image, box: Box) -> Crop:
@@ -68,11 +78,15 @@ def similarity_transform(source: Landmarks, target: Landmarks) -> NDArray[np.flo
 def _warp(image: Image, transform: NDArray[np.float64]) -> Crop:
     """Warp to the crop; a face much larger than the crop is first shrunk by area averaging, as
     bilinear sampling at less than half size skips pixels (aliasing)."""
-    scale = float(np.hypot(transform[0, 0], transform[1, 0]))
+    scale = _scale(transform)
     if scale < 0.5:
         image, transform = _shrink(image, transform, 2 * scale)
     warped = cv2.warpAffine(image, transform, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
     return np.asarray(warped, dtype=np.uint8)
+
+
+def _scale(transform: NDArray[np.float64]) -> float:
+    return float(np.hypot(transform[0, 0], transform[1, 0]))
 
 
 def _shrink(

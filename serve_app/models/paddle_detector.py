@@ -16,8 +16,11 @@ from serve_app.types import Detection, Image
 class PaddleDetector:
     """The four official forms: what they take, ``form`` says; all answer alike.
 
-    Boxes only, no landmarks: crops are not aligned.
+    Boxes only, no landmarks: crops are not aligned. Images are taken whole: inputs and crops are
+    bilinear samples of them, as PaddleX makes them.
     """
+
+    sees = None
 
     def __init__(self, session: Session, form: DetectorForm) -> None:
         self._session = session

@@ -24,6 +24,7 @@ class YuNetDetector:
     def __init__(self, session: Session, size: DetectSize) -> None:
         self._session = session
         self._size = size
+        self.sees = size.largest
         self._canvas = Canvas()
 
     def detect(self, image: Image, threshold: float) -> list[Detection]:

@@ -12,13 +12,14 @@ import numpy as np
 from serve_app import policy
 from serve_app.errors import FaceServeError
 from serve_app.index.index_data import IndexData
+from serve_app.models.photograph import Photograph
 from serve_app.pipeline.inputs import Input
 from serve_app.pipeline.pool import StagePool
 from serve_app.pipeline.results import FaceResult, SavedNames, face_box
 from serve_app.pipeline.stages import FacePipeline
 from serve_app.pipeline.timings import Laps, Timings
 from serve_app.policy import ThresholdRule
-from serve_app.types import Candidate, Embeddings, Face, Image
+from serve_app.types import Candidate, Embeddings, Face
 
 MOST_DECODED = 16_000_000
 """Bytes of pixels that a worker holds at once, but for one image: a few small pictures are decoded
@@ -58,17 +59,17 @@ class Recogniser:
         found: list[list[Face]] = []
         with self._pool.borrow() as stages:
             laps = Laps()
-            images: list[Image] = []
+            images: list[Photograph] = []
             for one in part:
                 try:
-                    images.append(stages.pixels(one.read()))
+                    images.append(stages.detector.read(one.read()))
                     read.append(one)
                 except FaceServeError as error:
                     if not self._asked.skip_bad:
                         failure = type(error)(f"{one.where}: {error}")
                         break
                     logger.warning("left out: %s: %s", one.where, error)
-                if sum(image.size for image in images) > MOST_DECODED:
+                if sum(image.pixels.size for image in images) > MOST_DECODED:
                     found += self._faces(images, stages, laps)
             found += self._faces(images, stages, laps)
             embedded = stages.embed([face.crop for faces in found for face in faces])
@@ -88,7 +89,9 @@ class Recogniser:
         ]
         return results if failure is None else [*results, failure]
 
-    def _faces(self, images: list[Image], stages: FacePipeline, laps: Laps) -> list[list[Face]]:
+    def _faces(
+        self, images: list[Photograph], stages: FacePipeline, laps: Laps
+    ) -> list[list[Face]]:
         """The faces of ``images``, which is emptied."""
         laps.lap("read and decode")
         faces = stages.detector.find_all(images, self._asked.det_threshold)

@@ -35,7 +35,7 @@ class FacePipeline:
         Raises InvalidImageError, TooLargeError.
         """
         threshold = self.config.det_threshold if threshold is None else threshold
-        return self.detector.find(self.pixels(image), threshold)
+        return self.detector.find(self.detector.read(image), threshold)
 
     def embed(self, crops: Sequence[Crop]) -> list[Embeddings | FaceServeError]:
         """One embedding (1, D) of each crop, in as few runs as fit; a bad crop fails alone."""
@@ -48,17 +48,13 @@ class FacePipeline:
         TooLargeError.
         """
         if not self.config.enrol.detect:
-            return self.detector.crop(self.pixels(image))
+            return self.detector.crop_whole(image)
         return face_to_enrol(self.detect(image), self.config.enrol.faces).crop
 
     def embed_for_enrolment(self, image: Source) -> Embeddings:
         """The one embedding, (1, D), that enrolling ``image`` stores. Raises as
         ``crop_to_enrol``."""
         return self.extractor.extract(self.crop_to_enrol(image)[np.newaxis])
-
-    def pixels(self, image: Source) -> Image:
-        """(H, W, 3) uint8 RGB. Raises InvalidImageError, TooLargeError."""
-        return self.detector.decode(image) if isinstance(image, bytes) else image
 
 
 def open_pipeline(

@@ -14,6 +14,7 @@ from serve_app.models.alignment import (
     ARCFACE_TEMPLATE,
     crop_box,
     crop_face,
+    crop_scale,
     resize,
     similarity_transform,
 )
@@ -202,3 +203,19 @@ def test_any_image_is_stretched_to_a_crop(shape: tuple[int, int]) -> None:
     crop = resize(image)
     assert crop.shape == (112, 112, 3)
     assert np.unique(crop.reshape(-1, 3), axis=0).tolist() == [[1, 2, 3]]
+
+
+# --- how much a face is shrunk ---
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("angle", [0, 30, 180])
+def test_scale_of_a_crop(scale: float, angle: float) -> None:
+    landmarks = moved(ARCFACE_TEMPLATE, turned(angle, 1 / scale, (50, 70)))
+    assert crop_scale(Detection((0, 0, 9, 9), 0.9, landmarks)) == pytest.approx(scale, rel=1e-4)
+
+
+def test_a_crop_of_the_box_has_no_scale() -> None:
+    coinciding = np.ones((5, 2), dtype=np.float32)
+    for landmarks in (None, coinciding):
+        assert crop_scale(Detection((0, 0, 9, 9), 0.9, landmarks)) == float("inf")

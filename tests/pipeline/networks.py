@@ -23,6 +23,8 @@ SIDE = 20
 class Tiles:
     """A face is a tile of 20 x 20 pixels that is not black; its score is 0.9."""
 
+    sees = None
+
     def detect(self, image: Image, threshold: float) -> list[Detection]:
         found = []
         for left in range(0, image.shape[1] - SIDE + 1, SIDE):

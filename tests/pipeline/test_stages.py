@@ -9,8 +9,9 @@ import pytest
 
 from serve_app.config import PipelineConfig, default_cache_dir, load_pipeline
 from serve_app.errors import InvalidImageError, NoFaceError, SeveralFacesError
+from serve_app.imaging import ImageLimits, decode, encode_jpeg
 from serve_app.pipeline import FacePipeline, open_pipeline
-from serve_app.types import Image
+from serve_app.types import Embeddings, Image
 from tests.conformance.replay import DATA, PIPELINE
 
 
@@ -39,6 +40,22 @@ def test_the_same_person_is_near_in_another_picture(
     )
     assert first.vectors.shape == (1, 128)
     assert float(first.vectors[0] @ second.vectors[0]) > 0.8
+
+
+@pytest.mark.models
+def test_a_large_photograph_is_told_as_its_pixels_are(
+    pipeline: FacePipeline, portrait: Image
+) -> None:
+    large = np.asarray(cv2.resize(portrait, (4000, 4000), interpolation=cv2.INTER_CUBIC), np.uint8)
+    data = encode_jpeg(large, quality=90)
+    assert pipeline.detector.read(data).reduction == 2
+    (found,), (expected,) = (pipeline.detect(each) for each in (data, decode(data, ImageLimits())))
+    width = expected.box[2] - expected.box[0]
+    np.testing.assert_allclose(found.box, expected.box, atol=0.01 * width)
+    one, other = pipeline.embed([found.crop, expected.crop])
+    assert isinstance(one, Embeddings)
+    assert isinstance(other, Embeddings)
+    assert float(one.vectors[0] @ other.vectors[0]) > 0.99
 
 
 @pytest.mark.models
