@@ -48,7 +48,7 @@ class ImageLimits:
 
 def leave_threads_to_callers() -> None:
     """Switch OpenCV's own threads off in this process: they pay for single large images only, and
-    beside several threads that decode and warp they cost a tenth of the processor's time."""
+    beside threads and processes that decode and warp they cost a tenth of the processor's time."""
     cv2.setNumThreads(1)
 
 

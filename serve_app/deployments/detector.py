@@ -10,6 +10,7 @@ from serve_app.config import Limits, PipelineConfig
 from serve_app.deployments.calls import CallId, StageCall, StageReply
 from serve_app.deployments.metrics import BatchMetrics
 from serve_app.deployments.replica import BatchedWorker
+from serve_app.imaging import leave_threads_to_callers
 from serve_app.models.detector import DetectAnswer, DetectItem, DetectStage
 from serve_app.models.zoo.opening import Watch, open_detector, unwatched
 
@@ -22,6 +23,7 @@ class Detector:
         cache_dir: Path,
         watch: Watch = unwatched,
     ) -> None:
+        leave_threads_to_callers()
         network = open_detector(pipeline, cache_dir, watch)
         stage = DetectStage(network, limits.image, pipeline.max_faces)
         self._worker: BatchedWorker[DetectItem, DetectAnswer] = BatchedWorker(

@@ -15,6 +15,7 @@ from serve_app.deployments.clients import RayDetector, RayExtractor
 from serve_app.deployments.index_client import RayIndex
 from serve_app.deployments.metrics import RequestMetrics
 from serve_app.fetching import Fetcher
+from serve_app.imaging import leave_threads_to_callers
 from serve_app.service import GalleryService, RecognitionService
 
 
@@ -27,6 +28,7 @@ class Ingress:
         pipeline: PipelineConfig,
         args: ServiceArgs,
     ) -> None:
+        leave_threads_to_callers()
         timeout_s = args.limits.request_timeout_s
         self._admission = Admission()
         self._detector = RayDetector(detector, timeout_s, self._admission)
