@@ -23,10 +23,11 @@ from load_tests.parts import drawing, fixed_latency, gallery_size, idle, overloa
 from load_tests.parts import side_by_side as beside
 from load_tests.peer.server import PYTHON, interpreter
 from load_tests.report.files import facts, write
-from load_tests.target import Target, running, serve_file, started
+from load_tests.target import Target, patient, running, serve_file, started
 
-OF_THE_SERVICE = ("idle", "small", "group", "drawing", "galleries", "overload")
-PARTS = (*OF_THE_SERVICE, "stand-in", "paddlex")
+OF_A_PATIENT_SERVICE = ("idle", "small", "group", "drawing", "galleries")
+"""One that lets clients wait that do nothing else. Overload is for the service as it is."""
+PARTS = (*OF_A_PATIENT_SERVICE, "overload", "stand-in", "paddlex")
 SMALL_SHARE, GROUP_SHARE = 0.85, 0.92
 
 
@@ -60,7 +61,7 @@ class Bench:
         self._faiss_ms = float("nan")
 
     def run(self, port: int | None) -> None:
-        if self._parts & set(OF_THE_SERVICE):
+        if self._parts & {*OF_A_PATIENT_SERVICE, "overload"}:
             self._part("service", lambda: self._service(port))
         lengths = self._lengths
         if "stand-in" in self._parts:
@@ -95,10 +96,16 @@ class Bench:
 
     def _service(self, port: int | None) -> None:
         if port is not None:
-            self._measure_service(running(port))
-            return
-        with started(serve_file("local"), prepare=self._prepare) as target:
+            target = running(port)
             self._measure_service(target)
+            if "overload" in self._parts:
+                self._part("overload", lambda: self._overload(target))
+            return
+        with started(patient(serve_file("local")), prepare=self._prepare) as target:
+            self._measure_service(target)
+        if "overload" in self._parts:
+            with started(serve_file("local")) as target:
+                self._part("overload", lambda: self._overload(target))
 
     def _prepare(self, data_dir: Path) -> None:
         if "galleries" in self._parts:
@@ -135,22 +142,25 @@ class Bench:
                     rounds=lengths.rounds,
                 )
             ),
-            "overload": lambda: self._add(
-                overload.measure(
-                    target,
-                    small,
-                    key,
-                    self._capacity,
-                    seconds=lengths.overload,
-                    steady_s=lengths.steady,
-                )
-            ),
         }
         for name, measure in parts.items():
             # A service that runs already has no galleries of ours.
             possible = {"galleries": target.data_dir is not None}
             if name in self._parts and possible.get(name, True):
                 self._part(name, measure)
+
+    def _overload(self, target: Target) -> None:
+        small, lengths = pictures.small(), self._lengths
+        self._add(
+            overload.measure(
+                target,
+                small,
+                enrolled(target, small),
+                self._capacity,
+                seconds=lengths.overload,
+                steady_s=lengths.steady,
+            )
+        )
 
     def _side_by_side(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import subprocess
 import tempfile
 import time
@@ -19,6 +20,7 @@ from load_tests.machine.meter import Meter
 from load_tests.traffic.generator import ROOT
 from tests.integration.service import Service
 
+PATIENT_S = 60.0
 SETTLE_S = 8.0
 """From ready until what starting left to do is done: what is idle is measured after that."""
 
@@ -109,6 +111,18 @@ def serve_file(name: str, **args: Any) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load(text)
     content["applications"][0]["args"] |= args
     return content
+
+
+def patient(content: Content) -> dict[str, Any]:
+    """``content``, a Serve file, whose service refuses nobody for having to wait: for clients that
+    wait by purpose, to see what it can do."""
+    changed: dict[str, Any] = copy.deepcopy(dict(content))
+    for application in changed["applications"]:
+        (ingress,) = [one for one in application["deployments"] if one["name"] == "Ingress"]
+        ingress["user_config"].setdefault("admission", {}).update(
+            max_wait_s=PATIENT_S, overload_wait_s=PATIENT_S
+        )
+    return changed
 
 
 def _of(content: Content, data_dir: Path) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from load_tests.stand_in.app import IMPORT_PATH
-
-PATIENT_REQUESTS, PATIENT_S = 2048, 60.0
+from load_tests.target import patient
 
 
 def with_stand_in(content: Mapping[str, Any], **latencies: float) -> dict[str, Any]:
@@ -32,17 +31,7 @@ def extractors(content: Mapping[str, Any], replicas: int, *, max_cost: int) -> d
         "user_config": stages["Extractor"]["user_config"] | {"max_cost": max_cost},
     }
     stages["Ingress"]["user_config"]["extractor"] |= {"slots": replicas, "max_cost": max_cost}
-    _wait_for_all(stages["Ingress"])
-    return changed
-
-
-def _wait_for_all(ingress: dict[str, Any]) -> None:
-    """Many clients wait here by purpose: none is to be refused for it."""
-    ingress |= {"max_ongoing_requests": PATIENT_REQUESTS, "max_queued_requests": PATIENT_REQUESTS}
-    admission = ingress["user_config"].get("admission", {})
-    for wait in ("max_wait_s", "overload_wait_s"):
-        if wait in admission:
-            admission[wait] = PATIENT_S
+    return patient(changed)
 
 
 def logical_gpus(count: int) -> dict[str, str]:
