@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from serve_app.errors import UnavailableError
@@ -20,18 +20,19 @@ class StagePool:
     def __init__(self, open_stages: Callable[[], FacePipeline]) -> None:
         self._open = open_stages
         self._opening = threading.Lock()
-        self._free: queue.LifoQueue[FacePipeline] = queue.LifoQueue()
+        # Its append and pop are atomic, without a lock that a garbage collection could meet.
+        self._free: deque[FacePipeline] = deque()
         first = open_stages()
         self.model_id = first.extractor.model_id
         self.compatible_with = first.extractor.compatible_with
         self.dimension = first.extractor.dimension
-        self._free.put(first)
+        self._free.append(first)
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[FacePipeline]:
         try:
-            stages = self._free.get_nowait()
-        except queue.Empty:
+            stages = self._free.pop()
+        except IndexError:
             with self._opening:  # loading takes all cores by itself
                 stages = self._open()
             if stages.extractor.model_id != self.model_id:
@@ -42,4 +43,4 @@ class StagePool:
         try:
             yield stages
         finally:
-            self._free.put(stages)
+            self._free.append(stages)

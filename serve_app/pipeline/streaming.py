@@ -38,17 +38,18 @@ def _threaded(
     chunks: Iterable[list[Item]], work: Callable[[list[Item]], list[Answer]], workers: int
 ) -> Iterator[Answer]:
     waiting: deque[Future[list[Answer]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="predict") as pool:
-        try:
-            for part in chunks:
-                waiting.append(pool.submit(work, part))
-                if len(waiting) > 2 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="predict")
+    try:
+        for part in chunks:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) > 2 * workers:
                 yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        # Without waiting: who stops reading may be the garbage collector, in any thread, one of
+        # these among them, with a lock in its hands that they wait for.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Chunks(Iterable[list[Item]]):

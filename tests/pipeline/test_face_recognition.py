@@ -153,7 +153,10 @@ def test_a_stream_that_is_left_ends_its_threads(
     answers = pipeline.predict([bgr(tiles(RED))] * 1000, index)
     next(answers)
     answers.close()  # type: ignore[attr-defined]
-    assert not any(thread.name.startswith("predict") for thread in threading.enumerate())
+    for thread in threading.enumerate():
+        if thread.name.startswith("predict"):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 def test_several_threads_and_a_change_meet(

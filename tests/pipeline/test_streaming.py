@@ -47,7 +47,10 @@ def test_reads_only_as_far_ahead_as_the_workers_need(workers: int) -> None:
         next(answers)
     assert len(read) <= 100 + 3 * (2 * workers + 2)
     answers.close()  # type: ignore[attr-defined]
-    assert not any(thread.name.startswith("predict") for thread in threading.enumerate())
+    for thread in threading.enumerate():
+        if thread.name.startswith("predict"):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -84,3 +87,25 @@ def test_workers_work_at_the_same_time() -> None:
         return part
 
     assert list(stream(range(6), meet, workers=3, chunk=1)) == list(range(6))
+
+
+def test_who_stops_reading_waits_for_nobody() -> None:
+    """The garbage collector may be who stops, in any thread, with any lock held."""
+    lock = threading.Lock()
+
+    def guarded(part: list[int]) -> list[int]:
+        if part == [0]:
+            return part
+        with lock:
+            return part
+
+    def read_one_and_stop() -> None:
+        with lock:
+            answers = stream(range(50), guarded, workers=2, chunk=1)
+            next(answers)
+            del answers
+
+    reader = threading.Thread(target=read_one_and_stop, daemon=True)
+    reader.start()
+    reader.join(30)
+    assert not reader.is_alive()
