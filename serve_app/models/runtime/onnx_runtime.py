@@ -9,23 +9,25 @@ from numpy.typing import NDArray
 
 from serve_app.config.device import Device
 from serve_app.errors import ConfigError
-from serve_app.models.runtime.devices import onnx_providers
+from serve_app.models.runtime.devices import Engines, onnx_providers
 from serve_app.models.runtime.failures import blamed_on
+from serve_app.models.runtime.pinned import input_memory
 from serve_app.models.runtime.session import Tensors
 
 
 class OnnxRuntimeSession:
-    """``engines``: with TensorRT, which keeps there what it builds; None is without. Neither CUDA
-    nor TensorRT ever ran here: what they are told was tested, on no GPU."""
+    """``engines``: with TensorRT, which builds them; None is without. Neither CUDA nor TensorRT
+    ever ran here: what they are told was tested, on no GPU."""
 
     def __init__(
-        self, model: Path, device: Device, threads: int, engines: Path | None = None
+        self, model: Path, device: Device, threads: int, engines: Engines | None = None
     ) -> None:
         """Raises ModelError where the file can't be loaded, ConfigError where the GPU can't be
         used: ONNX Runtime by itself would run on the CPU then, and only say so in its log."""
         import onnxruntime as ort
 
         self._file = model
+        self.input_memory = input_memory(device)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -10,7 +10,10 @@ import pytest
 
 from serve_app.config.device import Device
 from serve_app.errors import ConfigError, ModelError
+from serve_app.models.runtime.devices import Engines
 from serve_app.models.runtime.onnx_runtime import OnnxRuntimeSession
+from serve_app.models.runtime.pinned import PinnedMemory
+from serve_app.models.runtime.session import plain_memory
 from tests.models.runtime.onnx_networks import BROKEN, WEIGHTS, content
 
 
@@ -24,6 +27,7 @@ def model(tmp_path: Path) -> Path:
 def test_runs_and_leaves_out_what_the_network_does_not_take(model: Path) -> None:
     session = OnnxRuntimeSession(model, Device(), 1)
     assert session.input_names == ("x",)
+    assert session.input_memory is plain_memory
     x = np.random.default_rng(1).normal(size=(2, 3, 4, 5)).astype(np.float32)
     outputs = session.run({"x": x, "im_shape": np.zeros(2, dtype=np.float32)})
     assert list(outputs) == ["y", "sum"]
@@ -76,10 +80,10 @@ CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 
 @pytest.mark.parametrize(
-    ("engines", "expected"), [(None, [CUDA]), (Path("cache"), [TENSORRT, CUDA])]
+    ("engines", "expected"), [(None, [CUDA]), (Engines(Path("cache")), [TENSORRT, CUDA])]
 )
 def test_a_gpu_is_asked_for_with_no_way_back_to_the_cpu(
-    model: Path, monkeypatch: pytest.MonkeyPatch, engines: Path | None, expected: list[str]
+    model: Path, monkeypatch: pytest.MonkeyPatch, engines: Engines | None, expected: list[str]
 ) -> None:
     stand_in = StandIn([CUDA, TENSORRT])
     monkeypatch.setitem(sys.modules, "onnxruntime", stand_in)
@@ -88,6 +92,7 @@ def test_a_gpu_is_asked_for_with_no_way_back_to_the_cpu(
     assert (name, enable_fallback) == ("small.onnx", 0)
     assert [provider for provider, _ in providers] == expected
     assert {options["device_id"] for _, options in providers} == {"1"}
+    assert isinstance(session.input_memory, PinnedMemory)
     assert session.input_names == ("x",)
 
 
@@ -95,14 +100,14 @@ def test_a_gpu_is_asked_for_with_no_way_back_to_the_cpu(
     ("engines", "loads", "missing"),
     [
         (None, [], CUDA),
-        (Path("cache"), [CUDA], TENSORRT),
-        (Path("cache"), [], f"{TENSORRT}, {CUDA}"),
+        (Engines(Path("cache")), [CUDA], TENSORRT),
+        (Engines(Path("cache")), [], f"{TENSORRT}, {CUDA}"),
     ],
 )
 def test_libraries_that_did_not_load(
     model: Path,
     monkeypatch: pytest.MonkeyPatch,
-    engines: Path | None,
+    engines: Engines | None,
     loads: list[str],
     missing: str,
 ) -> None:

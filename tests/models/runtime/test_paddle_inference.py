@@ -98,6 +98,13 @@ def test_what_every_device_is_told(kind: str, new_ir: bool) -> None:
     assert (("enable_mkldnn",) in config.calls) == (kind == "cpu")
 
 
+def test_fp16_on_a_gpu() -> None:
+    config = RecordingConfig()
+    configure(config, Device("gpu", 2), 3, new_ir=True, fp16=True)
+    assert ("enable_use_gpu", 100, 2, "fp16") in config.calls
+    assert ("enable_use_gpu", 100, 2, "fp32") not in config.calls
+
+
 OPEN = """
 import sys, warnings
 from pathlib import Path
