@@ -16,7 +16,7 @@ from serve_app.models.selection.machine import version
 
 TYPED_TENSORRT = 11
 """From this one on TensorRT has no switch for fp16: it computes as the file says, and would do so
-in fp32 without a word."""
+in fp32 unnoticed."""
 
 
 def why_not_fp16(options: RunOptions) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from serve_app.config.device import Device
@@ -35,7 +37,7 @@ class OnnxRuntimeSession:
         # Idle threads would spin on the cores that the next stage needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = onnx_providers(device, engines)
-        with blamed_on(self._file, "ONNX Runtime", "loaded"):
+        with blamed_on(self._file, "ONNX Runtime", "loaded"), _building(engines):
             self._session = ort.InferenceSession(
                 str(model), options, providers=providers, enable_fallback=0
             )
@@ -57,3 +59,11 @@ class OnnxRuntimeSession:
         with blamed_on(self._file, "ONNX Runtime", "run"):
             results = self._session.run(self._outputs, wanted)
         return dict(zip(self._outputs, results, strict=True))
+
+
+def _building(engines: Engines | None) -> AbstractContextManager[object]:
+    """Of several replicas on one machine the first builds, for minutes, and the others wait."""
+    if engines is None:
+        return nullcontext()
+    engines.directory.mkdir(parents=True, exist_ok=True)
+    return FileLock(engines.directory / "lock")

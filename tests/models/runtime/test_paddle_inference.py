@@ -14,6 +14,7 @@ from serve_app.config import PipelineConfig
 from serve_app.config.device import KINDS, Device
 from serve_app.errors import ModelError
 from serve_app.models.runtime.paddle_inference import PaddleSession, configure, paddle_files
+from serve_app.models.runtime.session import plain_memory
 from serve_app.models.selection.choice import RunOptions, open_network
 from serve_app.models.zoo.opening import networks
 from tests.conformance.replay import DATA
@@ -33,6 +34,7 @@ def open_directory(directory: Path) -> PaddleSession:
 def test_runs_the_stand_in_of_mobilefacenets_form() -> None:
     session = open_directory(PADDLE / "toy_rec")
     assert session.input_names == ("x",)
+    assert session.input_memory is plain_memory
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(3, 3, 112, 112)).astype(np.float32)
     (together,) = session.run({"x": batch}).values()

@@ -2,36 +2,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from serve_app.models.runtime.session import Memory, memory_of, plain_memory
+from serve_app.models.runtime.session import memory_of, plain_memory
 from serve_app.models.selection.forms import BestFirst, NamedOutputs
 from serve_app.pipeline.timings import Recorder
-from tests.models.stand_ins import FunctionSession
-
-
-class Choosy(FunctionSession):
-    """Has a wish where its inputs lie."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda x: {"y": x})
-        self.given: list[np.ndarray] = []
-
-    @property
-    def input_memory(self) -> Memory:
-        return self._memory
-
-    def _memory(self, size: int) -> np.ndarray:
-        self.given.append(np.zeros(size, dtype=np.float32))
-        return self.given[-1]
+from tests.models.stand_ins import ChoosySession, FunctionSession
 
 
 def test_plain_memory_is_the_rule() -> None:
     assert memory_of(FunctionSession(lambda x: {"y": x})) is plain_memory
     memory = plain_memory(5)
-    assert (memory.shape, memory.dtype) == ((5,), np.float32)
+    assert memory.shape == (5,)
+    assert memory.dtype == np.float32
 
 
 def test_what_a_session_offers_is_taken_through_what_wraps_it() -> None:
-    choosy = Choosy()
+    choosy = ChoosySession(lambda x: {"y": x})
     for session in (choosy, NamedOutputs(choosy, ("z",)), BestFirst(choosy), Recorder(choosy)):
         assert memory_of(session)(3) is choosy.given[-1]
     assert len(choosy.given) == 4
