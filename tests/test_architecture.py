@@ -22,7 +22,6 @@ MAX_MEDIAN_LINES = 130
 CATCH_ALL_NAMES = {"common", "helper", "helpers", "misc", "tools", "util", "utils"}
 
 UNMIRRORED = {
-    "models/runtime/session.py": "a protocol: no behaviour of its own",
     "ports.py": "protocols: no behaviour of their own",
     "types.py": "declarations: no behaviour of their own",
 }

@@ -40,11 +40,13 @@ def calibrate(
         ),
     ] = None,
     precision: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="LIST", help="Which lower ones to measure; only those may be chosen then."
+            metavar="LIST",
+            help="Which lower ones to measure; only those may be chosen then. Left out: bf16,int8 "
+            "on CPUs, fp16 on GPUs.",
         ),
-    ] = "bf16,int8",
+    ] = None,
     new_int8: Annotated[
         bool,
         typer.Option(
@@ -56,7 +58,8 @@ def calibrate(
 ) -> None:
     """Find lower precisions of a pipeline's extractor that are faster and as accurate.
 
-    Every image is embedded at fp32 and at each lower precision: bf16 where the processor has it,
+    Every image is embedded at fp32 and at each lower precision: on a GPU fp16, else bf16 where the
+    processor has it,
     and int8, for which a network is made of 300 faces of the gallery (once; it needs the library
     NNCF, pip install 'face-serve[calibrate]'). The figures are those of `evaluate`.
 
@@ -73,14 +76,17 @@ def calibrate(
     """
     from serve_app.cli.evaluate import bar
     from serve_app.config import default_cache_dir, load_pipeline
+    from serve_app.config.device import parse_device
     from serve_app.evaluation.precision.calibration import calibrate as run
     from serve_app.evaluation.precision.extractors import PipelineExtractors
     from serve_app.evaluation.sets import open_set
+    from serve_app.models.precision.precision import LOWER_ON
     from serve_app.models.precision.record import PrecisionRecords
 
     config, cache_dir = load_pipeline(pipeline), default_cache_dir(os.environ)
-    wanted = kinds(precision)
+    named = None if precision is None else kinds(precision)
     extractors = PipelineExtractors(config, cache_dir, anew=new_int8)
+    wanted = named or LOWER_ON[parse_device(extractors.facts["device"]).kind]
     record = run(open_set(photographs, images), extractors, wanted, bar)
     PrecisionRecords(cache_dir).keep(record)
     if as_json:
@@ -95,14 +101,15 @@ def calibrate(
 
 def kinds(text: str) -> list[Kind]:
     """``bf16,int8`` in the order in which they are preferred, whatever the order here."""
-    from serve_app.models.precision.precision import LOWER
+    from serve_app.models.precision.precision import LOWER_ON
 
+    lower = [kind for kinds_there in LOWER_ON.values() for kind in kinds_there]
     given = {part.strip() for part in text.split(",")}
-    if unknown := given - set(LOWER):
+    if unknown := given - set(lower):
         raise ConfigError(
-            f"--precision: {', '.join(sorted(unknown))} is none of {', '.join(LOWER)}"
+            f"--precision: {', '.join(sorted(unknown))} is none of {', '.join(lower)}"
         )
-    return [kind for kind in LOWER if kind in given]
+    return [kind for kind in lower if kind in given]
 
 
 def as_text(record: PrecisionRecord) -> str:

@@ -23,15 +23,18 @@ Runtime = Literal[
 ]
 
 
-PrecisionSetting = Literal["auto", "fp32", "bf16", "int8"]
+PrecisionSetting = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 LOWER_PRECISION_RUNTIMES = ("auto", "fastest", "openvino")
+FP16_RUNTIMES = ("onnxruntime-tensorrt", "paddle-tensorrt", "paddle")
+"""On GPUs, the fastest by repute first. ONNX Runtime without TensorRT computes as the file says."""
 
 
 class ModelConfig(StrictModel):
     """A network: a name of the zoo, or a local directory in Paddle's form.
 
     ``precision``, of the extractor: ``auto`` is fp32, but with ``runtime: fastest`` the fastest
-    that ``face-serve models calibrate`` found to be as accurate on this machine.
+    that ``face-serve models calibrate`` found to be as accurate on this machine. ``fp16`` is for
+    GPUs, ``bf16`` and ``int8`` are for CPUs.
     """
 
     model_name: str
@@ -43,11 +46,16 @@ class ModelConfig(StrictModel):
     precision: PrecisionSetting = "auto"
 
     @model_validator(mode="after")
-    def _openvino_alone(self) -> Self:
+    def _runtime_has_the_precision(self) -> Self:
         lower = self.precision in ("bf16", "int8")
         if lower and self.runtime not in LOWER_PRECISION_RUNTIMES:
             raise ValueError(
                 f"precision {self.precision} runs in OpenVINO alone, but runtime is {self.runtime}"
+            )
+        if self.precision == "fp16" and self.runtime not in ("auto", "fastest", *FP16_RUNTIMES):
+            raise ValueError(
+                f"runtime {self.runtime} does not compute in fp16; choose auto or "
+                f"{' or '.join(FP16_RUNTIMES)}, or precision fp32"
             )
         return self
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from serve_app.errors import FaceServeError, InvalidImageError, ModelError
 from serve_app.models.canvas import Canvas
 from serve_app.models.inference_yml import Normalise
-from serve_app.models.runtime import Session, Tensors
+from serve_app.models.runtime import Session, Tensors, memory_of
 from serve_app.types import CROP_SIZE, Crops, Embeddings
 
 MIRROR_SUFFIX = "+mirror"
@@ -36,7 +36,7 @@ class ExtractStage:
     ) -> None:
         self._session = session
         self._normalise = normalise
-        self._canvas = Canvas()
+        self._canvas = Canvas(memory_of(session))
         self._max_batch = max_batch
         self._mirror = mirror
         suffix = MIRROR_SUFFIX if mirror else ""

@@ -50,8 +50,9 @@ class DetectorForm:
     target_size: tuple[int, int] | None
     interpolation: int
 
-    def prepare(self, image: Image) -> dict[str, NDArray[np.float32]]:
-        """The network's inputs by their official names; which of them it takes, it says itself.
+    def prepare(self, image: Image, canvas: Canvas | None = None) -> dict[str, NDArray[np.float32]]:
+        """The network's inputs by their official names, the image on ``canvas`` if there is one;
+        which of them it takes, the network says itself.
         ``scale_factor`` is (1, 2): height and width of the input to those of the image."""
         height, width = image.shape[:2]
         if self.target_size is not None:
@@ -62,7 +63,7 @@ class DetectorForm:
             image = np.asarray(resized, dtype=np.uint8)
         new_height, new_width = image.shape[:2]
         return {
-            "image": self.normalise.apply(image[None]),
+            "image": self.normalise.apply(image[None], canvas),
             "im_shape": np.array([[new_height, new_width]], dtype=np.float32),
             "scale_factor": np.array([[new_height / height, new_width / width]], dtype=np.float32),
         }

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve_app.errors import ModelError
+from serve_app.models.canvas import Canvas
 from serve_app.models.inference_yml import DetectorForm
-from serve_app.models.runtime import Session, Tensors
+from serve_app.models.runtime import Session, Tensors, memory_of
 from serve_app.types import Detection, Image
 
 
@@ -25,6 +26,7 @@ class PaddleDetector:
     def __init__(self, session: Session, form: DetectorForm) -> None:
         self._session = session
         self._form = form
+        self._canvas = Canvas(memory_of(session))
 
     def detect(self, image: Image, threshold: float) -> list[Detection]:
         """Faces with a score above ``threshold`` in the network's order, boxes inside the image.
@@ -32,7 +34,7 @@ class PaddleDetector:
         Raises ModelError where the network takes or gives something else.
         """
         height, width = image.shape[:2]
-        tensors = self._form.prepare(image)
+        tensors = self._form.prepare(image, self._canvas)
         unknown = set(self._session.input_names) - tensors.keys()
         if unknown:
             raise ModelError(

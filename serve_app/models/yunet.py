@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serve_app.models.canvas import Canvas
 from serve_app.models.dense import DetectSize, Proposals, detections, fit
-from serve_app.models.runtime import Session, Tensors
+from serve_app.models.runtime import Session, Tensors, memory_of
 from serve_app.types import Detection, Image
 
 STRIDES = (8, 16, 32)
@@ -25,7 +25,7 @@ class YuNetDetector:
         self._session = session
         self._size = size
         self.sees = size.largest
-        self._canvas = Canvas()
+        self._canvas = Canvas(memory_of(session))
 
     def detect(self, image: Image, threshold: float) -> list[Detection]:
         """Faces with a score above ``threshold``, best first, boxes inside the image."""

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_app.models.runtime import Session, Tensors
+from serve_app.models.runtime import Session, Tensors, memory_of
+from serve_app.models.runtime.session import Memory
 
 Answer = TypeVar("Answer")
 
@@ -53,6 +54,10 @@ class Recorder:
     @property
     def input_names(self) -> tuple[str, ...]:
         return self._session.input_names
+
+    @property
+    def input_memory(self) -> Memory:
+        return memory_of(self._session)
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         start = time.perf_counter()

@@ -58,15 +58,20 @@ def test_what_was_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("bf16,int8", ["bf16", "int8"]), ("int8, bf16", ["bf16", "int8"]), ("int8", ["int8"])],
+    [
+        ("bf16,int8", ["bf16", "int8"]),
+        ("int8, bf16", ["bf16", "int8"]),
+        ("int8", ["int8"]),
+        ("fp16", ["fp16"]),
+    ],
 )
 def test_which_precisions(text: str, expected: list[str]) -> None:
     assert kinds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["fp16", "bf16,", "fp32,bf16", ""])
+@pytest.mark.parametrize("text", ["fp64", "bf16,", "fp32,bf16", ""])
 def test_precisions_that_are_none(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^--precision: .*is none of bf16, int8"):
+    with pytest.raises(ConfigError, match=r"^--precision: .*is none of bf16, int8, fp16"):
         kinds(text)
 
 
@@ -100,3 +105,18 @@ def test_a_run_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = PrecisionRecords(cache).find("toy", "d" * 64, mirror=False, facts=toy.facts)
     assert kept is not None
     assert [row.precision for row in kept.rows] == ["fp32", "bf16"]
+
+
+def test_left_out_it_is_what_the_device_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = write_people(tmp_path / "people", people=3, images=2, strangers=0, spread=0.2)
+    monkeypatch.setenv("FACE_SERVE_CACHE", str(tmp_path / "cache"))
+    toy = ToyExtractors({"fp16": ToyStage("h")})
+    toy.facts |= {"device": "gpu:0", "gpus": "one"}
+    monkeypatch.setattr(module, "PipelineExtractors", lambda *_, **__: toy)
+    app = typer.Typer()
+    app.command()(calibrate)
+    result = CliRunner().invoke(app, [str(people), "--json"], catch_exceptions=False)
+    rows = json.loads(result.stdout)["rows"]
+    assert [row["precision"] for row in rows] == ["fp32", "fp16"]

@@ -104,6 +104,9 @@ def test_precision() -> None:
     tutorial = parse("Pipeline: {precision: bf16, use_hpip: true}")
     assert (tutorial.detector.precision, tutorial.extractor.precision) == ("auto", "bf16")
     assert parse("SubModules: {Recognition: {precision: int8}}").extractor.precision == "int8"
+    for runtime in ("auto", "fastest", "paddle", "paddle-tensorrt", "onnxruntime-tensorrt"):
+        text = f"SubModules: {{Recognition: {{precision: fp16, runtime: {runtime}}}}}"
+        assert parse(text).extractor.precision == "fp16"
     named = parse("SubModules: {Recognition: {precision: fp32, runtime: paddle}}")
     assert (named.extractor.precision, named.extractor.runtime) == ("fp32", "paddle")
 
@@ -190,6 +193,11 @@ def test_a_misspelt_key_is_refused_with_the_nearest(text: str, message: str) -> 
         (
             "SubModules: {Recognition: {precision: int8, runtime: onnxruntime}}",
             r"^SubModules\.Recognition: .*int8 runs in OpenVINO alone, but runtime is onnxruntime",
+        ),
+        (
+            "SubModules: {Recognition: {precision: fp16, runtime: onnxruntime}}",
+            "runtime onnxruntime does not compute in fp16; choose auto or onnxruntime-tensorrt or "
+            "paddle-tensorrt or paddle, or precision fp32",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from serve_app.models.dense import DetectSize
 from serve_app.models.detector import FaceDetector
 from serve_app.models.zoo.opening import open_detector
 from serve_app.types import Image
-from tests.models.stand_ins import FunctionSession
+from tests.models.stand_ins import ChoosySession, FunctionSession
 
 SIDE = 64
 needs_weights = pytest.mark.skipif(
@@ -58,6 +58,14 @@ def test_the_score_must_be_above_the_threshold() -> None:
     said = with_face(score=0.5)
     assert len(decode(said, 0.49).scores) == 1
     assert len(decode(said, 0.5).scores) == 0
+
+
+def test_inputs_lie_where_the_session_wants_them() -> None:
+    session = ChoosySession(lambda _: outputs())
+    CenterFaceDetector(session, DetectSize(SIDE, 640)).detect(
+        np.zeros((SIDE, SIDE, 3), np.uint8), 0.5
+    )
+    assert np.shares_memory(session.seen[0]["x"], session.given[0])
 
 
 def test_input_is_rgb() -> None:

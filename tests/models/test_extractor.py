@@ -13,7 +13,7 @@ from serve_app.models.extractor import ExtractStage
 from serve_app.models.inference_yml import IDENTITY
 from serve_app.models.zoo.opening import open_extractor
 from serve_app.types import Crops
-from tests.models.stand_ins import FunctionSession
+from tests.models.stand_ins import ChoosySession, FunctionSession
 
 
 def corners(x: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -100,6 +100,15 @@ def test_what_the_network_sees() -> None:
     ((name, values),) = stage()[0].inputs(images).items()
     assert name == "x"
     np.testing.assert_array_equal(values, images.transpose(0, 3, 1, 2))
+
+
+def test_inputs_lie_where_the_session_wants_them() -> None:
+    session = ChoosySession(corners)
+    made = ExtractStage(session, IDENTITY, model_id="toy@1", max_batch=3)
+    made.extract(crops(5))
+    assert [array.size for array in session.given] == [3 * 112 * 112, 3 * 3 * 112 * 112]
+    (seen,) = session.seen[-1].values()
+    assert np.shares_memory(seen, session.given[-1])
 
 
 def test_a_network_of_another_form_is_refused() -> None:

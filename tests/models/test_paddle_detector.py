@@ -20,7 +20,7 @@ from serve_app.models.paddle_detector import PaddleDetector, decode
 from serve_app.models.runtime import Session, open_session
 from serve_app.types import Image
 from tests.models.official_forms import BACKGROUND, COLOURS, DETECTORS
-from tests.models.stand_ins import FunctionSession
+from tests.models.stand_ins import ChoosySession, FunctionSession
 
 PLAIN = Normalise(1.0, (0, 0, 0), (1, 1, 1))
 NAMES = ("im_shape", "image", "scale_factor")
@@ -69,6 +69,16 @@ def test_inputs_as_the_network_was_exported(
     assert inputs["im_shape"].tolist() == [list(shape)]
     assert inputs["scale_factor"].tolist() == [list(scale)]
     assert all(tensor.dtype == np.float32 for tensor in inputs.values())
+
+
+def test_images_lie_where_the_session_wants_them() -> None:
+    nothing = {"boxes": rows(), "box_num": np.array([0], dtype=np.int32)}
+    session = ChoosySession(lambda _: nothing, NAMES)
+    detector = PaddleDetector(session, DetectorForm("x", PLAIN, None, 2))
+    for _ in range(2):
+        detector.detect(np.full((40, 60, 3), 7, dtype=np.uint8), 0.5)
+    (memory,) = session.given
+    assert all(np.shares_memory(inputs["image"], memory) for inputs in session.seen)
 
 
 def answering(**outputs: NDArray[Any]) -> PaddleDetector:

@@ -13,7 +13,7 @@ from serve_app.models.dense import DetectSize
 from serve_app.models.yunet import STRIDES, YuNetDetector, decode, prepare
 from serve_app.models.zoo.opening import open_detector
 from serve_app.types import Image
-from tests.models.stand_ins import FunctionSession
+from tests.models.stand_ins import ChoosySession, FunctionSession
 
 SIDE = 64
 
@@ -93,6 +93,12 @@ def test_boxes_are_clipped_and_scaled_back() -> None:
 def test_an_image_without_a_face() -> None:
     detector = YuNetDetector(FunctionSession(lambda _: outputs(), ("input",)), DetectSize(64, 64))
     assert detector.detect(np.zeros((64, 64, 3), dtype=np.uint8), 0.5) == []
+
+
+def test_inputs_lie_where_the_session_wants_them() -> None:
+    session = ChoosySession(lambda _: outputs())
+    YuNetDetector(session, DetectSize(SIDE, 640)).detect(np.zeros((SIDE, SIDE, 3), np.uint8), 0.5)
+    assert np.shares_memory(session.seen[0]["x"], session.given[0])
 
 
 @pytest.mark.models

@@ -12,7 +12,7 @@ from serve_app.models.conversion.to_int8 import newest_int8, to_int8
 from serve_app.models.extractor import ExtractStage
 from serve_app.models.network import Network
 from serve_app.models.precision.choice import PrecisionChoice, open_at, why_not
-from serve_app.models.precision.precision import BF16, Kind, Precision
+from serve_app.models.precision.precision import BF16, FP16, LOWER_ON, Kind, Precision
 from serve_app.models.runtime import Tensors
 from serve_app.models.runtime.devices import choose_device
 from serve_app.models.selection.choice import RunOptions
@@ -48,12 +48,16 @@ class PipelineExtractors:
         self._anew = anew
         model = self._config.extractor
         self._options = RunOptions(
-            model.runtime, choose_device(config.device), model.threads, cache_dir
+            model.runtime,
+            choose_device(config.device),
+            model.threads,
+            cache_dir,
+            max_batch=model.batch_size,
         )
-        if self._options.device.kind != "cpu":
+        if self._options.device.kind not in LOWER_ON:
             raise ConfigError(
-                f"lower precisions are for the CPU, the device is {self._options.device}: "
-                "set device to cpu"
+                "lower precisions are for the CPU and NVIDIA's GPUs, the device is "
+                f"{self._options.device}: set device to cpu"
             )
         self.network, self._made_of = extractor(self._config, cache_dir)
         self.facts = facts(self._options.device, self._options.threads)
@@ -64,7 +68,8 @@ class PipelineExtractors:
     def lower(self, kind: Kind, inputs: Callable[[], Tensors]) -> tuple[Precision, ExtractStage]:
         if reason := why_not(kind, self._options):
             raise ConfigError(reason)
-        precision = BF16 if kind == "bf16" else Precision("int8", self._int8(inputs))
+        plain = {"fp16": FP16, "bf16": BF16}
+        precision = plain.get(kind) or Precision("int8", self._int8(inputs))
         session = open_at(self.network, precision, self._options)
         return precision, self._made_of(session, PrecisionChoice(precision))
 

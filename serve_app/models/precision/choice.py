@@ -10,7 +10,8 @@ from serve_app.config.pipeline import PrecisionSetting
 from serve_app.errors import ConfigError, ModelError
 from serve_app.models.conversion.to_int8 import int8_file, newest_int8
 from serve_app.models.network import Network
-from serve_app.models.precision.precision import BF16, FP32, Precision
+from serve_app.models.precision.half import fp16_runtime, why_not_fp16
+from serve_app.models.precision.precision import BF16, FP16, FP32, LOWER_ON, Precision
 from serve_app.models.precision.record import PrecisionRecord, PrecisionRecords
 from serve_app.models.runtime import Session, runs_on
 from serve_app.models.runtime.open_vino import has_bf16
@@ -49,7 +50,9 @@ def choose_precision(
     records = PrecisionRecords(options.cache_dir)
     record = records.find(network.name, network.digest, mirror=mirror, facts=here)
     if wanted == "auto":
-        may = record is not None and options.runtime == "fastest" and options.device.kind == "cpu"
+        may = (
+            record is not None and options.runtime == "fastest" and options.device.kind in LOWER_ON
+        )
         chosen = _fastest(network, record, here, options) if record and may else FP32
     else:
         chosen = _named(network, wanted, options)
@@ -60,10 +63,13 @@ def choose_precision(
 
 
 def open_at(network: Network, precision: Precision, options: RunOptions) -> Session:
-    """Load ``network`` at ``precision``; at fp32 in the runtime of ``options``. Raises ConfigError,
-    ModelError."""
+    """Load ``network`` at ``precision``; at fp32 in the runtime of ``options``, at fp16 in that one
+    or, where it is ``auto`` or ``fastest``, in the first that can. Raises ConfigError, ModelError.
+    """
     if precision == FP32:
         return open_network(network, options)
+    if precision == FP16:
+        return open_in(network, fp16_runtime(network, options), replace(options, fp16=True))
     if precision == BF16:
         return open_in(network, "openvino", replace(options, bf16=True))
     assert precision.digest is not None
@@ -75,6 +81,8 @@ def open_at(network: Network, precision: Precision, options: RunOptions) -> Sess
 
 def why_not(precision: PrecisionSetting, options: RunOptions) -> str | None:
     """Why this machine can't run a lower precision; None: it can."""
+    if precision == "fp16":
+        return why_not_fp16(options)
     if options.device.kind != "cpu":
         return f"precision {precision} is for the CPU, the device is {options.device}"
     if not runs_on("openvino", options.device):
@@ -114,8 +122,8 @@ def _named(network: Network, wanted: PrecisionSetting, options: RunOptions) -> P
         return FP32
     if reason := why_not(wanted, options):
         raise ConfigError(f"{network.name}: {reason}; choose auto or fp32")
-    if wanted == "bf16":
-        return BF16
+    if wanted in ("fp16", "bf16"):
+        return FP16 if wanted == "fp16" else BF16
     digest = newest_int8(network.digest, options.cache_dir)
     if digest is None:
         raise ConfigError(

@@ -7,14 +7,15 @@ from typing import Literal
 
 from serve_app.models.network import Network
 
-Kind = Literal["fp32", "bf16", "int8"]
-LOWER: tuple[Kind, ...] = ("bf16", "int8")
+Kind = Literal["fp32", "fp16", "bf16", "int8"]
+LOWER_ON: dict[str, tuple[Kind, ...]] = {"cpu": ("bf16", "int8"), "gpu": ("fp16",)}
+"""By kind of device, the most exact first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """``digest``: which int8 network it is, eight hex digits; of the others None. bf16 is the same
-    network on every machine, int8 is made of somebody's photographs."""
+    """``digest``: which int8 network it is, eight hex digits; of the others None. fp16 and bf16
+    are the same network on every machine, int8 is made of somebody's photographs."""
 
     kind: Kind = "fp32"
     digest: str | None = None
@@ -24,15 +25,16 @@ class Precision:
 
 
 FP32 = Precision()
+FP16 = Precision("fp16")
 BF16 = Precision("bf16")
 
 
 def parse_precision(text: str) -> Precision:
-    """What ``str`` of one gives: ``fp32``, ``bf16``, ``int8-1a2b3c4d``. Raises ValueError."""
+    """What ``str`` of one gives: ``fp32``, ``fp16``, ``int8-1a2b3c4d``. Raises ValueError."""
     kind, _, digest = text.partition("-")
     if kind == "int8" and digest:
         return Precision("int8", digest)
-    for known in (FP32, BF16):
+    for known in (FP32, FP16, BF16):
         if text == str(known):
             return known
     raise ValueError(f"{text} is no precision")

@@ -1,8 +1,8 @@
 """What ``face-serve models calibrate`` found of a network's precisions, and how the cache keeps it.
 
-A file for each network, with and without mirrored averaging, and processor. It says two things:
-which precisions may be mixed, which holds on that processor; and how fast each is, which holds for
-the very same runtimes, threads and cores too.
+A file for each network, with and without mirrored averaging, and processor or GPU. It says two
+things: which precisions may be mixed, which holds on that one; and how fast each is, which holds
+for the very same runtimes, threads and cores too.
 """
 
 from __future__ import annotations
@@ -95,20 +95,26 @@ class PrecisionRecords:
     def find(
         self, network: str, digest: str, *, mirror: bool, facts: dict[str, str]
     ) -> PrecisionRecord | None:
-        """What holds on the processor of ``facts``."""
-        found = _read(self._file(network, digest, mirror, facts["cpu"]))
+        """What holds on the processor of ``facts``, or on its GPUs if they compute."""
+        found = _read(self._file(network, digest, mirror, facts))
         if found is None or (found.digest, found.mirror) != (digest, mirror):
             return None
-        return found if found.facts.get("cpu") == facts["cpu"] else None
+        return found if _computing(found.facts) == _computing(facts) else None
 
     def keep(self, record: PrecisionRecord) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        target = self._file(record.network, record.digest, record.mirror, record.facts["cpu"])
+        target = self._file(record.network, record.digest, record.mirror, record.facts)
         write_atomically(target, record.model_dump_json(indent=1).encode())
 
-    def _file(self, network: str, digest: str, mirror: bool, cpu: str) -> Path:
-        key = hashlib.sha256(json.dumps([digest, mirror, cpu]).encode()).hexdigest()
+    def _file(self, network: str, digest: str, mirror: bool, facts: dict[str, str]) -> Path:
+        parts = [digest, mirror, *_computing(facts)]
+        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         return self._folder / f"{network}-{key[:16]}.json"
+
+
+def _computing(facts: dict[str, str]) -> tuple[str, ...]:
+    """What the figures depend on: ``selection.machine`` names GPUs where one of them is used."""
+    return tuple(facts[name] for name in ("cpu", "gpus") if name in facts)
 
 
 def _read(file: Path) -> PrecisionRecord | None:

@@ -7,8 +7,8 @@ CPU's row ever ran: the others were tested against recording stand-ins, on no de
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,26 @@ XPU_PASSES_LEFT_OUT = ("conv2d_bn_xpu_fuse_pass", "transfer_layout_pass")
 
 @dataclass(frozen=True, slots=True)
 class DeviceKind:
-    """``paddle`` configures a ``paddle.inference.Config``; ``onnxruntime`` is the provider,
-    ``openvino`` the device's name there. None: not for this kind."""
+    """``paddle`` configures a ``paddle.inference.Config``, ``paddle_fp16`` one that computes in
+    fp16; ``onnxruntime`` is the provider, ``openvino`` the device's name there. None: not for this
+    kind."""
 
     paddle: Callable[[Any, Device], None]
     onnxruntime: str | None
     openvino: str | None
+    paddle_fp16: Callable[[Any, Device], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What TensorRT is to build for ONNX Runtime. ``directory``: holds what it built, for this
+    network at this precision alone. ``largest``: shapes of the inputs of a largest run by name; the
+    engine is for those and smaller batches. Empty: any shapes, and building anew whenever they
+    leave the range seen so far."""
+
+    directory: Path
+    fp16: bool = False
+    largest: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def _paddle_cpu(config: Any, _: Device) -> None:
@@ -42,6 +56,12 @@ def _paddle_cpu(config: Any, _: Device) -> None:
 def _paddle_gpu(config: Any, device: Device) -> None:
     config.disable_mkldnn()  # on by default, and in the way of the GPU's kernels
     config.enable_use_gpu(GPU_MEMORY_MB, device.number, config.Precision.Float32)
+
+
+def _paddle_gpu_fp16(config: Any, device: Device) -> None:
+    """Paddle casts what it can; inputs and outputs stay fp32."""
+    config.disable_mkldnn()
+    config.enable_use_gpu(GPU_MEMORY_MB, device.number, config.Precision.Half)
 
 
 def _paddle_xpu(config: Any, device: Device) -> None:
@@ -60,16 +80,16 @@ def _paddle_custom(config: Any, device: Device) -> None:
 TABLE = {
     "cpu": DeviceKind(_paddle_cpu, "CPUExecutionProvider", "CPU"),
     # OpenVINO's GPU is Intel's; a device string means NVIDIA's, as in PaddleX.
-    "gpu": DeviceKind(_paddle_gpu, CUDA, None),
+    "gpu": DeviceKind(_paddle_gpu, CUDA, None, _paddle_gpu_fp16),
     "npu": DeviceKind(_paddle_custom, None, None),
     "xpu": DeviceKind(_paddle_xpu, None, None),
     "mlu": DeviceKind(_paddle_custom, None, None),
 }
 
 
-def onnx_providers(device: Device, engines: Path | None) -> list[tuple[str, dict[str, str]]]:
-    """Providers and their options, first choice first. ``engines``: TensorRT's directory for what
-    it builds; None is plain CUDA."""
+def onnx_providers(device: Device, engines: Engines | None) -> list[tuple[str, dict[str, str]]]:
+    """Providers and their options, first choice first. ``engines``: of TensorRT; None is plain
+    CUDA."""
     provider = TABLE[device.kind].onnxruntime
     assert provider is not None, "runs_on was asked"
     if device.kind == "cpu":
@@ -85,13 +105,23 @@ def onnx_providers(device: Device, engines: Path | None) -> list[tuple[str, dict
         return [(provider, cuda)]
     tensorrt = {
         "device_id": number,
-        "trt_fp16_enable": "False",
+        "trt_fp16_enable": str(engines.fp16),
         "trt_engine_cache_enable": "True",
-        "trt_engine_cache_path": str(engines),
+        "trt_engine_cache_path": str(engines.directory),
         "trt_timing_cache_enable": "True",
-        "trt_timing_cache_path": str(engines),
+        "trt_timing_cache_path": str(engines.directory),
     }
+    if engines.largest:
+        smallest = {name: (1, *shape[1:]) for name, shape in engines.largest.items()}
+        tensorrt["trt_profile_min_shapes"] = _profile(smallest)
+        tensorrt["trt_profile_opt_shapes"] = _profile(engines.largest)
+        tensorrt["trt_profile_max_shapes"] = _profile(engines.largest)
     return [(TENSORRT, tensorrt), (provider, cuda)]
+
+
+def _profile(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """``data:64x3x112x112``, as the provider reads it."""
+    return ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes.items())
 
 
 def available_devices(installed: InstalledRuntimes | None = None) -> tuple[Device, ...]:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from serve_app.config.device import Device
 from serve_app.errors import ConfigError
-from serve_app.models.runtime.devices import onnx_providers
+from serve_app.models.runtime.devices import Engines, onnx_providers
 from serve_app.models.runtime.failures import blamed_on
+from serve_app.models.runtime.pinned import input_memory
 from serve_app.models.runtime.session import Tensors
 
 
 class OnnxRuntimeSession:
-    """``engines``: with TensorRT, which keeps there what it builds; None is without. Neither CUDA
-    nor TensorRT ever ran here: what they are told was tested, on no GPU."""
+    """``engines``: with TensorRT, which builds them; None is without. Neither CUDA nor TensorRT
+    ever ran here: what they are told was tested, on no GPU."""
 
     def __init__(
-        self, model: Path, device: Device, threads: int, engines: Path | None = None
+        self, model: Path, device: Device, threads: int, engines: Engines | None = None
     ) -> None:
         """Raises ModelError where the file can't be loaded, ConfigError where the GPU can't be
         used: ONNX Runtime by itself would run on the CPU then, and only say so in its log."""
         import onnxruntime as ort
 
         self._file = model
+        self.input_memory = input_memory(device)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -33,7 +37,7 @@ class OnnxRuntimeSession:
         # Idle threads would spin on the cores that the next stage needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = onnx_providers(device, engines)
-        with blamed_on(self._file, "ONNX Runtime", "loaded"):
+        with blamed_on(self._file, "ONNX Runtime", "loaded"), _building(engines):
             self._session = ort.InferenceSession(
                 str(model), options, providers=providers, enable_fallback=0
             )
@@ -55,3 +59,11 @@ class OnnxRuntimeSession:
         with blamed_on(self._file, "ONNX Runtime", "run"):
             results = self._session.run(self._outputs, wanted)
         return dict(zip(self._outputs, results, strict=True))
+
+
+def _building(engines: Engines | None) -> AbstractContextManager[object]:
+    """Of several replicas on one machine the first builds, for minutes, and the others wait."""
+    if engines is None:
+        return nullcontext()
+    engines.directory.mkdir(parents=True, exist_ok=True)
+    return FileLock(engines.directory / "lock")

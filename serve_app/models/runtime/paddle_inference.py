@@ -13,6 +13,7 @@ from serve_app.errors import ModelError
 from serve_app.models.conversion.paddle_module import import_paddle
 from serve_app.models.runtime.devices import TABLE
 from serve_app.models.runtime.failures import blamed_on
+from serve_app.models.runtime.pinned import input_memory
 from serve_app.models.runtime.session import Tensors
 
 
@@ -26,15 +27,26 @@ class PaddleSession:
     where a new thread gets the id of one that ended, Paddle 3.2.2 takes the old one's and fails.
     """
 
-    def __init__(self, network: Path, parameters: Path, device: Device, threads: int) -> None:
-        """Raises ModelError where Paddle can't load the files."""
+    def __init__(
+        self,
+        network: Path,
+        parameters: Path,
+        device: Device,
+        threads: int,
+        *,
+        fp16: bool = False,
+    ) -> None:
+        """``fp16``: compute so, whatever the weights are; only for kinds of device that can.
+
+        Raises ModelError where Paddle can't load the files."""
         inference = import_paddle("paddle.inference")
         self._file = network
+        self.input_memory = input_memory(device)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="paddle")
 
         def load() -> Any:
             config = inference.Config(str(network), str(parameters))
-            configure(config, device, threads, new_ir=network.suffix == ".json")
+            configure(config, device, threads, new_ir=network.suffix == ".json", fp16=fp16)
             return inference.create_predictor(config)
 
         with blamed_on(self._file, "Paddle", "loaded"):
@@ -59,9 +71,14 @@ class PaddleSession:
         }
 
 
-def configure(config: Any, device: Device, threads: int, *, new_ir: bool) -> None:
+def configure(
+    config: Any, device: Device, threads: int, *, new_ir: bool, fp16: bool = False
+) -> None:
     """``config``: a ``paddle.inference.Config``. ``new_ir``: the network is in the PIR form."""
-    TABLE[device.kind].paddle(config, device)
+    kind = TABLE[device.kind]
+    tell = kind.paddle_fp16 if fp16 else kind.paddle
+    assert tell is not None, "whoever asks for fp16 looks at the device"
+    tell(config, device)
     config.set_cpu_math_library_num_threads(threads)
     config.enable_memory_optim()
     config.disable_glog_info()

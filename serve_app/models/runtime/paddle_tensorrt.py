@@ -38,9 +38,12 @@ def with_engines(
     device: Device,
     cache_dir: Path,
     example: Tensors | None,
+    *,
+    fp16: bool = False,
 ) -> tuple[Path, Path]:
     """Network and parameter file with engines for batches of one up to ``example``'s, made at the
-    first call with these files, this GPU and this Paddle (minutes).
+    first call with these files, this GPU, this Paddle and this precision (minutes). ``fp16``: they
+    compute so; what Paddle keeps for itself stays fp32.
 
     The directory is written in place and marked when it is done, not renamed: the program may name
     its engines by path. Raises ConfigError without an example, and for a network that takes images
@@ -55,18 +58,18 @@ def with_engines(
             "choose auto"
         )
     samples = {key: np.ascontiguousarray(example[key]) for key in shapes}
-    directory = cache_dir / "tensorrt" / _key(network, parameters, samples, device)
+    directory = cache_dir / "tensorrt" / _key(network, parameters, samples, device, fp16)
     directory.mkdir(parents=True, exist_ok=True)
     done = directory / "done"
     with FileLock(directory / "lock"):
         if not done.exists():
             with blamed_on(network, "TensorRT", "converted"):
-                _convert(network, samples, directory / "inference")
+                _convert(network, samples, directory / "inference", fp16)
             done.touch()
     return directory / "inference.json", directory / "inference.pdiparams"
 
 
-def _convert(network: Path, samples: Tensors, target: Path) -> None:
+def _convert(network: Path, samples: Tensors, target: Path, fp16: bool) -> None:
     export = import_paddle("paddle.tensorrt.export")
     inputs = [
         # input_data_type: None, or Paddle warns that it is not used
@@ -77,7 +80,7 @@ def _convert(network: Path, samples: Tensors, target: Path) -> None:
         inputs=inputs,
         min_subgraph_size=MIN_OPERATORS,
         save_model_dir=str(target),
-        precision_mode=export.PrecisionMode.FP32,
+        precision_mode=export.PrecisionMode.FP16 if fp16 else export.PrecisionMode.FP32,
         workspace_size=WORKSPACE_BYTES,
     )
     export.convert(os.fspath(network), config)
@@ -88,8 +91,9 @@ def _smallest_and_largest(sample: Any) -> tuple[Any, ...]:
     return np.ascontiguousarray(sample[:1]), sample, sample
 
 
-def _key(network: Path, parameters: Path, samples: Tensors, device: Device) -> str:
-    """Engines are good for one kind of GPU, one Paddle (and its TensorRT) and these shapes."""
+def _key(network: Path, parameters: Path, samples: Tensors, device: Device, fp16: bool) -> str:
+    """Engines are good for one kind of GPU, one Paddle (and its TensorRT), these shapes and one
+    precision."""
     paddle = import_paddle()
     shapes = sorted((name, sample.shape, str(sample.dtype)) for name, sample in samples.items())
     facts = (
@@ -98,6 +102,7 @@ def _key(network: Path, parameters: Path, samples: Tensors, device: Device) -> s
         paddle.version.tensorrt(),
         paddle.device.cuda.get_device_name(device.number),
         shapes,
+        "fp16" if fp16 else "fp32",
     )
     digest = hashlib.sha256(repr(facts).encode()).hexdigest()
     return f"{network.parent.name}-{digest[:12]}"

@@ -15,6 +15,7 @@ from serve_app.models.conversion.to_paddle import output_names, to_paddle
 from serve_app.models.network import Network
 from serve_app.models.runtime import Session, Tensors, is_installed, open_session, runs_on
 from serve_app.models.runtime.paddle_inference import paddle_files
+from serve_app.models.runtime.session import Memory, memory_of
 from serve_app.models.selection.agreement import boxes_position
 from serve_app.models.selection.machine import version
 
@@ -30,13 +31,16 @@ class RunOptions:
     """``runtime``: ``auto`` (the plain one: the first of the network's preferred that is
     installed), ``fastest`` (as measured on this machine), or a runtime's name. ``threads``: of one
     run. ``cache_dir``: holds converted networks and what was measured. ``bf16``: let OpenVINO
-    compute so."""
+    compute so. ``fp16``: let TensorRT or, on a GPU, Paddle. ``max_batch``: no run will have more
+    images, and all of one size; None: nothing is known of that."""
 
     runtime: str
     device: Device
     threads: int
     cache_dir: Path
     bf16: bool = False
+    fp16: bool = False
+    max_batch: int | None = None
 
 
 class NamedOutputs:
@@ -49,6 +53,10 @@ class NamedOutputs:
     @property
     def input_names(self) -> tuple[str, ...]:
         return self._session.input_names
+
+    @property
+    def input_memory(self) -> Memory:
+        return memory_of(self._session)
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         return dict(zip(self._outputs, self._session.run(inputs).values(), strict=True))
@@ -64,6 +72,10 @@ class BestFirst:
     @property
     def input_names(self) -> tuple[str, ...]:
         return self._session.input_names
+
+    @property
+    def input_memory(self) -> Memory:
+        return memory_of(self._session)
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         outputs = self._session.run(inputs)
@@ -113,6 +125,8 @@ def open_in(network: Network, runtime: str, options: RunOptions) -> Session:
         cache_dir=options.cache_dir,
         example=network.example(),
         bf16=options.bf16,
+        fp16=options.fp16,
+        max_batch=options.max_batch,
     )
     if path == network.path:
         return session

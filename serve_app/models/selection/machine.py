@@ -15,7 +15,7 @@ PACKAGES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
     "openvino": ("openvino",),
     "paddle2onnx": ("paddle2onnx",),
-    "tensorrt": ("tensorrt",),
+    "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13"),
 }
 """Modules to the packages they may come from: versions are read without importing anything."""
 

@@ -4,6 +4,7 @@ PaddleX does it: here, and so in the calling process and in the service's replic
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from serve_app.config import ModelConfig, PipelineConfig
@@ -42,6 +43,7 @@ def open_extractor(
     """The extractor of the pipeline file. Raises ConfigError, ModelError."""
     network, made_of = extractor(pipeline, cache_dir)
     model, options = pipeline.extractor, _options(pipeline, pipeline.extractor, cache_dir)
+    options = replace(options, max_batch=model.batch_size)
     choice = choose_precision(network, model.precision, options, mirror=model.mirror)
     session = open_at(network, choice.precision, options)
     return made_of(watch("extractor", session), choice)

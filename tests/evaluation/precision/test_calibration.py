@@ -11,7 +11,7 @@ from serve_app.evaluation.figures.all_pairs import silent
 from serve_app.evaluation.precision.calibration import FACES, calibrate
 from serve_app.evaluation.precision.checks import NOTHING
 from serve_app.evaluation.sets import open_set
-from serve_app.models.precision.precision import BF16, FP32, LOWER, Kind, Precision
+from serve_app.models.precision.precision import BF16, FP32, LOWER_ON, Kind, Precision
 from serve_app.models.precision.record import PrecisionRecord
 from tests.evaluation.precision.toy_extractors import ToyExtractors, ToyStage
 from tests.evaluation.samples import write_people
@@ -37,7 +37,9 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_people(root, people=400, images=3, strangers=100, spread=0.3)
 
 
-def run(root: Path, wanted: tuple[Kind, ...] = LOWER, **lower: ToyStage | str) -> PrecisionRecord:
+def run(
+    root: Path, wanted: tuple[Kind, ...] = LOWER_ON["cpu"], **lower: ToyStage | str
+) -> PrecisionRecord:
     extractors = ToyExtractors(lower)  # type: ignore[arg-type]
     return calibrate(open_set(root), extractors, wanted, silent)
 

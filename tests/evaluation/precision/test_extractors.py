@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from serve_app.errors import ConfigError
 from serve_app.evaluation.precision import extractors as module
 from serve_app.evaluation.precision.extractors import PipelineExtractors
 from serve_app.models.conversion.cached import cached_directory
-from serve_app.models.runtime import Tensors
+from serve_app.models.network import Network
+from serve_app.models.precision.precision import Precision
+from serve_app.models.runtime import Session, Tensors
 from serve_app.models.runtime.open_vino import has_bf16
+from serve_app.models.selection.choice import RunOptions, open_network
 
 pytestmark = pytest.mark.models
 
@@ -82,10 +86,27 @@ def _write(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
-def test_not_on_a_gpu(cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "choose_device", lambda _: Device("gpu", 0))
-    with pytest.raises(ConfigError, match="for the CPU, the device is gpu:0: set device to cpu"):
+def test_not_on_other_accelerators(cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "choose_device", lambda _: Device("npu", 0))
+    with pytest.raises(ConfigError, match="GPUs, the device is npu:0: set device to cpu"):
         PipelineExtractors(PipelineConfig(), cache_dir, anew=False)
+
+
+def test_fp16_on_a_gpu(cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session at fp32 stands for it."""
+    opened: list[tuple[str, str, int | None]] = []
+
+    def open_at(network: Network, precision: Precision, options: RunOptions) -> Session:
+        opened.append((str(precision), str(options.device), options.max_batch))
+        return open_network(network, replace(options, runtime="auto", device=Device()))
+
+    monkeypatch.setattr(module, "choose_device", lambda _: Device("gpu", 0))
+    monkeypatch.setattr(module, "why_not", lambda *_: None)
+    monkeypatch.setattr(module, "open_at", open_at)
+    made = PipelineExtractors(PipelineConfig(), cache_dir, anew=False)
+    precision, stage = made.lower("fp16", dict)
+    assert (str(precision), stage.model_id) == ("fp16", "SFace@fb143eea0783+fp16")
+    assert opened == [("fp16", "gpu:0", 8)]
 
 
 def test_what_the_machine_lacks(cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ class ToyExtractors:
     network = Network("toy", Path("x.onnx"), "d" * 64, ("openvino",), dict)
 
     def __init__(self, lower: Mapping[Kind, ToyStage | str]) -> None:
-        self.facts = {"cpu": "one", "threads": "1"}
+        self.facts = {"cpu": "one", "threads": "1", "device": "cpu"}
         self.stage = ToyStage("toy@1")
         self.made_of: list[np.ndarray] = []
         self._lower = lower

@@ -23,7 +23,7 @@ from serve_app.models.precision.choice import (
     open_at,
     why_not,
 )
-from serve_app.models.precision.precision import BF16, FP32, Precision
+from serve_app.models.precision.precision import BF16, FP16, FP32, Precision
 from serve_app.models.precision.record import PrecisionRecords, PrecisionRow
 from serve_app.models.runtime.open_vino import has_bf16
 from serve_app.models.selection.choice import RunOptions
@@ -95,8 +95,38 @@ def test_use_hpip_alone_asks_for_it(tmp_path: Path) -> None:
     keep(tmp_path, BF16_ROW)
     for wanted, runtime in (("auto", "auto"), ("auto", "openvino"), ("fp32", "fastest")):
         assert choose(tmp_path, wanted, runtime) == PrecisionChoice(FP32, (BF16,))  # type: ignore[arg-type]
-    assert choose(tmp_path, device=Device("gpu", 0)) == PrecisionChoice(FP32, (BF16,))
     assert choose(tmp_path, mirror=True) == PLAIN
+
+
+def test_a_gpus_record_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was checked on the processor says nothing of fp32 on the GPU beside it, nor of fp16."""
+    gpu = Device("gpu", 0)
+    keep(tmp_path, BF16_ROW)
+    assert choose(tmp_path, device=gpu) == PLAIN
+    row = PrecisionRow(precision="fp16", ms=3.0)
+    PrecisionRecords(tmp_path).keep(record(row, facts=facts(gpu, 1)))
+    assert choose(tmp_path, device=gpu) == PrecisionChoice(FP16, (FP32,))
+    assert choose(tmp_path, "fp32", device=gpu) == PrecisionChoice(FP32, (FP16,))
+    assert choose(tmp_path, runtime="auto", device=gpu) == PrecisionChoice(FP32, (FP16,))
+    assert choose(tmp_path) == PrecisionChoice(BF16, (FP32,))
+    assert choose(tmp_path, device=Device("npu", 0)).precision == FP32
+    monkeypatch.setattr(choice, "why_not_fp16", lambda _: None)
+    assert choose(tmp_path, "fp16", "paddle", gpu) == PrecisionChoice(FP16, (FP32,))
+
+
+def test_fp16_unchecked_is_taken_with_a_warning_and_mixed_with_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(choice, "why_not_fp16", lambda _: None)
+    assert choose(tmp_path, "fp16", device=Device("gpu", 0)) == PrecisionChoice(FP16)
+    assert "how accurate fp16 is was not checked on this machine" in caplog.text
+    with pytest.raises(ConfigError, match="bf16 is for the CPU, the device is gpu:0"):
+        choose(tmp_path, "bf16", device=Device("gpu", 0))
+
+
+def test_fp16_on_a_cpu(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="GPUs, the device is cpu; choose auto or fp32"):
+        choose(tmp_path, "fp16")
 
 
 def test_what_is_hardly_faster_is_not_worth_it(tmp_path: Path) -> None:
@@ -163,10 +193,10 @@ def test_what_a_machine_can_not_run(tmp_path: Path, able: set[str]) -> None:
 
 
 def test_how_each_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Path, str, bool]] = []
+    seen: list[tuple[Path, str, bool, bool]] = []
 
     def opened(network: Network, runtime: str, options: RunOptions) -> FunctionSession:
-        seen.append((network.path, runtime, options.bf16))
+        seen.append((network.path, runtime, options.bf16, options.fp16))
         return FunctionSession(lambda x: {"y": x})
 
     monkeypatch.setattr(choice, "open_in", opened)
@@ -175,12 +205,14 @@ def test_how_each_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ModelError, match="int8-1a2b3c4d is not whole in the cache"):
         open_at(NETWORK, INT8, options)
     file = make_int8(tmp_path)
-    for precision in (FP32, BF16, INT8):
+    monkeypatch.setattr(choice, "fp16_runtime", lambda *_: "paddle")
+    for precision in (FP32, FP16, BF16, INT8):
         open_at(NETWORK, precision, options)
     assert seen == [
-        (NETWORK.path, "fastest", False),
-        (NETWORK.path, "openvino", True),
-        (file, "openvino", False),
+        (NETWORK.path, "fastest", False, False),
+        (NETWORK.path, "paddle", False, True),
+        (NETWORK.path, "openvino", True, False),
+        (file, "openvino", False, False),
     ]
 
 

@@ -14,6 +14,7 @@ from serve_app.errors import ConfigError
 from serve_app.models.conversion.paddle_module import import_paddle
 from serve_app.models.runtime.devices import (
     TABLE,
+    Engines,
     available_devices,
     choose_device,
     onnx_providers,
@@ -52,6 +53,16 @@ def test_what_paddle_is_told(kind: str) -> None:
     config = RecordingConfig()
     TABLE[kind].paddle(config, device(kind))
     assert config.calls == EXPECTED[kind]
+
+
+def test_what_paddle_is_told_of_fp16() -> None:
+    config = RecordingConfig()
+    tell = TABLE["gpu"].paddle_fp16
+    assert tell is not None
+    tell(config, Device("gpu", 1))
+    assert config.calls == [("disable_mkldnn",), ("enable_use_gpu", 100, 1, "fp16")]
+    tell(import_paddle("paddle.inference").Config(), Device("gpu", 1))  # takes these arguments
+    assert [kind for kind in KINDS if TABLE[kind].paddle_fp16] == ["gpu"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,7 +109,7 @@ def test_providers_and_their_options() -> None:
     gpu = Device("gpu", 2)
     assert onnx_providers(Device(), None) == [("CPUExecutionProvider", {})]
     assert onnx_providers(gpu, None) == [("CUDAExecutionProvider", CUDA_OPTIONS)]
-    assert onnx_providers(gpu, Path("cache") / "tensorrt") == [
+    assert onnx_providers(gpu, Engines(Path("cache") / "tensorrt")) == [
         (
             "TensorrtExecutionProvider",
             {
@@ -112,6 +123,16 @@ def test_providers_and_their_options() -> None:
         ),
         ("CUDAExecutionProvider", CUDA_OPTIONS),
     ]
+
+
+def test_providers_are_told_of_fp16_and_the_largest_batch() -> None:
+    engines = Engines(Path("cache"), True, {"data": (64, 3, 112, 112), "size": (64, 2)})
+    (_, tensorrt), (_, cuda) = onnx_providers(Device("gpu", 2), engines)
+    assert cuda == CUDA_OPTIONS
+    assert tensorrt["trt_fp16_enable"] == "True"
+    assert tensorrt["trt_profile_min_shapes"] == "data:1x3x112x112,size:1x2"
+    assert tensorrt["trt_profile_opt_shapes"] == "data:64x3x112x112,size:64x2"
+    assert tensorrt["trt_profile_max_shapes"] == "data:64x3x112x112,size:64x2"
 
 
 # --- the choice ---

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from serve_app.config.device import Device
 from serve_app.errors import ConfigError, ModelError
+from serve_app.models.runtime.devices import Engines
 from serve_app.models.runtime.onnx_runtime import OnnxRuntimeSession
+from serve_app.models.runtime.pinned import PinnedMemory
+from serve_app.models.runtime.session import plain_memory
 from tests.models.runtime.onnx_networks import BROKEN, WEIGHTS, content
 
 
@@ -24,6 +28,7 @@ def model(tmp_path: Path) -> Path:
 def test_runs_and_leaves_out_what_the_network_does_not_take(model: Path) -> None:
     session = OnnxRuntimeSession(model, Device(), 1)
     assert session.input_names == ("x",)
+    assert session.input_memory is plain_memory
     x = np.random.default_rng(1).normal(size=(2, 3, 4, 5)).astype(np.float32)
     outputs = session.run({"x": x, "im_shape": np.zeros(2, dtype=np.float32)})
     assert list(outputs) == ["y", "sum"]
@@ -75,37 +80,57 @@ class StandIn:
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 
-@pytest.mark.parametrize(
-    ("engines", "expected"), [(None, [CUDA]), (Path("cache"), [TENSORRT, CUDA])]
-)
+@pytest.mark.parametrize(("tensorrt", "expected"), [(False, [CUDA]), (True, [TENSORRT, CUDA])])
 def test_a_gpu_is_asked_for_with_no_way_back_to_the_cpu(
-    model: Path, monkeypatch: pytest.MonkeyPatch, engines: Path | None, expected: list[str]
+    model: Path, monkeypatch: pytest.MonkeyPatch, tensorrt: bool, expected: list[str]
 ) -> None:
     stand_in = StandIn([CUDA, TENSORRT])
     monkeypatch.setitem(sys.modules, "onnxruntime", stand_in)
-    session = OnnxRuntimeSession(model, Device("gpu", 1), 1, engines)
+    session = OnnxRuntimeSession(model, Device("gpu", 1), 1, engines_beside(model, tensorrt))
     name, providers, enable_fallback = stand_in.given
     assert (name, enable_fallback) == ("small.onnx", 0)
     assert [provider for provider, _ in providers] == expected
     assert {options["device_id"] for _, options in providers} == {"1"}
+    assert isinstance(session.input_memory, PinnedMemory)
     assert session.input_names == ("x",)
 
 
+def engines_beside(model: Path, tensorrt: bool) -> Engines | None:
+    return Engines(model.parent / "engines") if tensorrt else None
+
+
+def test_one_process_builds_and_the_others_wait(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = StandIn([CUDA, TENSORRT])
+    monkeypatch.setitem(sys.modules, "onnxruntime", stand_in)
+    lock = FileLock(model.parent / "engines" / "lock", timeout=0)
+    build, locked = stand_in.InferenceSession, []
+
+    def building(*given: Any, **options: Any) -> Any:
+        with pytest.raises(Timeout):
+            lock.acquire()
+        locked.append(True)
+        return build(*given, **options)
+
+    monkeypatch.setattr(stand_in, "InferenceSession", building)
+    OnnxRuntimeSession(model, Device("gpu", 1), 1, engines_beside(model, True))
+    assert locked == [True]
+    with lock:
+        pass
+
+
 @pytest.mark.parametrize(
-    ("engines", "loads", "missing"),
-    [
-        (None, [], CUDA),
-        (Path("cache"), [CUDA], TENSORRT),
-        (Path("cache"), [], f"{TENSORRT}, {CUDA}"),
-    ],
+    ("tensorrt", "loads", "missing"),
+    [(False, [], CUDA), (True, [CUDA], TENSORRT), (True, [], f"{TENSORRT}, {CUDA}")],
 )
 def test_libraries_that_did_not_load(
     model: Path,
     monkeypatch: pytest.MonkeyPatch,
-    engines: Path | None,
+    tensorrt: bool,
     loads: list[str],
     missing: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", StandIn(loads))
     with pytest.raises(ConfigError, match=rf"^device gpu:0: ONNX Runtime can't use {missing}: "):
-        OnnxRuntimeSession(model, Device("gpu"), 1, engines)
+        OnnxRuntimeSession(model, Device("gpu"), 1, engines_beside(model, tensorrt))

@@ -10,6 +10,7 @@ import pytest
 from serve_app.config.device import Device
 from serve_app.errors import ConfigError, ModelError
 from serve_app.models.runtime import opening
+from serve_app.models.runtime.devices import Engines
 from serve_app.models.runtime.opening import RUNTIMES, is_installed, open_session, runs_on
 from tests.models.paddle_networks import INPUT, cosines, network_files
 from tests.models.runtime.onnx_networks import content
@@ -118,8 +119,11 @@ def test_a_network_that_is_none(
 class Opened:
     """Stand-in of PaddleSession: what it was opened with."""
 
-    def __init__(self, network: Path, parameters: Path, device: Device, threads: int) -> None:
+    def __init__(
+        self, network: Path, parameters: Path, device: Device, threads: int, *, fp16: bool
+    ) -> None:
         self.given = (network, parameters, device, threads)
+        self.fp16 = fp16
 
 
 @pytest.mark.parametrize("kind", ["gpu", "npu", "xpu", "mlu"])
@@ -150,8 +154,8 @@ def test_tensorrt_is_given_the_example(
 ) -> None:
     asked: list[Any] = []
 
-    def engines(*given: Any) -> tuple[Path, Path]:
-        asked.append(given)
+    def engines(*given: Any, fp16: bool) -> tuple[Path, Path]:
+        asked.append((*given, fp16))
         return tmp_path / "inference.json", tmp_path / "inference.pdiparams"
 
     monkeypatch.setattr(opening, "is_installed", lambda _: True)
@@ -167,23 +171,89 @@ def test_tensorrt_is_given_the_example(
         example={"x": INPUT},
     )
     files = network_files(paddle_forms / "json32")
-    assert asked == [(*files, Device("gpu", 1), tmp_path, {"x": INPUT})]
+    assert asked == [(*files, Device("gpu", 1), tmp_path, {"x": INPUT}, False)]
     assert session.given == (
         tmp_path / "inference.json", tmp_path / "inference.pdiparams", Device("gpu", 1), 2,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("runtime", "engines"), [("onnxruntime", None), ("onnxruntime-tensorrt", "tensorrt")]
-)
-def test_onnx_runtime_keeps_its_engines_in_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str, engines: str | None
+@pytest.mark.parametrize("runtime", ["paddle", "paddle-tensorrt"])
+def test_fp16_and_the_largest_batch_in_paddle(
+    paddle_forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
+    """With TensorRT it is the engines that compute so."""
+    asked: list[Any] = []
+
+    def engines(network: Path, parameters: Path, *given: Any, fp16: bool) -> tuple[Path, Path]:
+        asked.append((given[-1]["x"].shape, fp16))
+        return network, parameters
+
+    monkeypatch.setattr(opening, "is_installed", lambda _: True)
+    monkeypatch.setattr(opening, "runs_on", lambda *_: True)
+    monkeypatch.setattr(opening, "PaddleSession", Opened)
+    monkeypatch.setattr(opening, "with_engines", engines)
+    session: Any = open_session(
+        paddle_forms / "json32",
+        runtime=runtime,
+        device=Device("gpu", 1),
+        threads=2,
+        cache_dir=tmp_path,
+        example={"x": INPUT},
+        fp16=True,
+        max_batch=64,
+    )
+    with_tensorrt = runtime == "paddle-tensorrt"
+    assert asked == ([((64, *INPUT.shape[1:]), True)] if with_tensorrt else [])
+    assert session.fp16 == (not with_tensorrt)
+
+
+def onnx_engines(
+    model: Path, monkeypatch: pytest.MonkeyPatch, runtime: str, **options: Any
+) -> Engines | None:
+    """What ONNX Runtime is given on a GPU."""
     given: list[Any] = []
     monkeypatch.setattr(opening, "is_installed", lambda _: True)
     monkeypatch.setattr(opening, "runs_on", lambda *_: True)
     monkeypatch.setattr(opening, "OnnxRuntimeSession", lambda *all_of_it: given.extend(all_of_it))
+    open_session(
+        model,
+        runtime=runtime,
+        device=Device("gpu"),
+        threads=1,
+        cache_dir=Path("cache"),
+        example={"x": np.ones((8, 3, 4, 4), np.float32)},
+        **options,
+    )
+    assert given[:-1] == [model, Device("gpu"), 1]
+    engines: Engines | None = given[-1]
+    return engines
+
+
+def test_what_tensorrt_is_to_build_for_onnx_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = tmp_path / "small.onnx"
     model.write_bytes(content())
-    open_here(model, runtime, tmp_path, "gpu")
-    assert given == [model, Device("gpu"), 1, engines and tmp_path / engines]
+    assert onnx_engines(model, monkeypatch, "onnxruntime") is None
+    any_size = onnx_engines(model, monkeypatch, "onnxruntime-tensorrt")
+    batches = onnx_engines(model, monkeypatch, "onnxruntime-tensorrt", max_batch=64)
+    assert any_size is not None
+    assert batches is not None
+    assert (any_size.fp16, any_size.largest) == (False, {})
+    assert batches.largest == {"x": (64, 3, 4, 4)}
+
+
+def test_engines_of_another_precision_or_other_weights_lie_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "small.onnx"
+    found = []
+    for weights in (b"some", b"other"):
+        model.write_bytes(weights)
+        for fp16 in (False, True):
+            engines = onnx_engines(model, monkeypatch, "onnxruntime-tensorrt", fp16=fp16)
+            assert engines is not None
+            assert engines.fp16 == fp16
+            found.append(engines.directory)
+    assert len(set(found)) == 4
+    assert {directory.parent for directory in found} == {Path("cache/tensorrt")}

@@ -14,6 +14,7 @@ from serve_app.config import PipelineConfig
 from serve_app.config.device import KINDS, Device
 from serve_app.errors import ModelError
 from serve_app.models.runtime.paddle_inference import PaddleSession, configure, paddle_files
+from serve_app.models.runtime.session import plain_memory
 from serve_app.models.selection.choice import RunOptions, open_network
 from serve_app.models.zoo.opening import networks
 from tests.conformance.replay import DATA
@@ -33,6 +34,7 @@ def open_directory(directory: Path) -> PaddleSession:
 def test_runs_the_stand_in_of_mobilefacenets_form() -> None:
     session = open_directory(PADDLE / "toy_rec")
     assert session.input_names == ("x",)
+    assert session.input_memory is plain_memory
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(3, 3, 112, 112)).astype(np.float32)
     (together,) = session.run({"x": batch}).values()
@@ -96,6 +98,13 @@ def test_what_every_device_is_told(kind: str, new_ir: bool) -> None:
         common += [("enable_new_ir", True), ("enable_new_executor", True)]
     assert config.calls[-len(common) :] == common
     assert (("enable_mkldnn",) in config.calls) == (kind == "cpu")
+
+
+def test_fp16_on_a_gpu() -> None:
+    config = RecordingConfig()
+    configure(config, Device("gpu", 2), 3, new_ir=True, fp16=True)
+    assert ("enable_use_gpu", 100, 2, "fp16") in config.calls
+    assert ("enable_use_gpu", 100, 2, "fp32") not in config.calls
 
 
 OPEN = """

@@ -28,7 +28,7 @@ EXAMPLE: Tensors = {
 class Export:
     """``paddle.tensorrt.export``: Input, TensorRTConfig, PrecisionMode, convert."""
 
-    PrecisionMode = SimpleNamespace(FP32="FP32")
+    PrecisionMode = SimpleNamespace(FP32="FP32", FP16="FP16")
 
     def __init__(self) -> None:
         self.conversions: list[tuple[str, Any]] = []
@@ -91,6 +91,14 @@ def test_other_shapes_and_other_gpus_have_engines_of_their_own(
         with_engines(*files, Device("gpu", 1), tmp_path, larger),
     }
     assert len(made) == len(export.conversions) == 3
+
+
+def test_fp16_has_engines_of_its_own(paddle_forms: Path, tmp_path: Path, export: Export) -> None:
+    files = network_files(paddle_forms / "json32")
+    for _ in range(2):
+        made = {with_engines(*files, GPU, tmp_path, EXAMPLE, fp16=fp16) for fp16 in (False, True)}
+        assert len(made) == 2
+    assert [config.precision_mode for _, config in export.conversions] == ["FP32", "FP16"]
 
 
 def test_a_conversion_that_failed_is_tried_again(

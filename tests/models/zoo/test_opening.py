@@ -3,13 +3,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir, load_pipeline
+from serve_app.config.device import Device, parse_device
 from serve_app.errors import ModelError
+from serve_app.models.network import Network
+from serve_app.models.precision import half
+from serve_app.models.precision.precision import FP16, Precision
+from serve_app.models.runtime import Session
+from serve_app.models.selection.choice import RunOptions, open_network
+from serve_app.models.zoo import opening
 from serve_app.models.zoo.opening import fetch_missing, networks, open_detector, open_extractor
 from serve_app.models.zoo.origin import VARIABLE
 from serve_app.models.zoo.table import find
@@ -130,8 +138,31 @@ def test_the_pipeline_files_name_known_models(file: Path) -> None:
         ("tutorial", ("BlazeFace", "MobileFaceNet")),
         ("paddlex", ("PP-YOLOE_plus-S_face", "ResNet50_face")),
         ("accurate", ("CenterFace", "SFace")),
+        ("gpu", ("YuNet", "SFace")),
     ],
 )
 def test_which_models_the_files_name(file: str, names: tuple[str, str]) -> None:
     pipeline = load_pipeline(str(CONFIGS / f"{file}.yaml"))
     assert (pipeline.detector.model_name, pipeline.extractor.model_name) == names
+
+
+@pytest.mark.models
+def test_the_gpus_file_asks_tensorrt_for_fp16_and_its_largest_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU that a stand-in says is there; a session on the CPU takes its place."""
+    pipeline = load_pipeline(str(CONFIGS / "gpu.yaml"))
+    given: list[tuple[Precision, RunOptions]] = []
+
+    def open_at(network: Network, precision: Precision, options: RunOptions) -> Session:
+        given.append((precision, options))
+        return open_network(network, replace(options, runtime="auto", device=Device()))
+
+    monkeypatch.setattr(opening, "choose_device", parse_device)
+    monkeypatch.setattr(half, "runs_on", lambda name, _: name == "onnxruntime-tensorrt")
+    monkeypatch.setattr(opening, "open_at", open_at)
+    stage = open_extractor(pipeline, tmp_path)
+    assert stage.model_id == "SFace@fb143eea0783+fp16"
+    options = RunOptions("onnxruntime-tensorrt", Device("gpu", 0), 1, tmp_path, max_batch=64)
+    assert given == [(FP16, options)]
+    assert (pipeline.detector.runtime, pipeline.detector.precision) == ("onnxruntime", "auto")
