@@ -23,6 +23,7 @@ from serve_app.deployments.detector import Detector
 from serve_app.deployments.extractor import Extractor
 from serve_app.deployments.index import Index
 from serve_app.deployments.ingress import Ingress
+from serve_app.deployments.routing import least_busy
 from serve_app.fetching.addresses import AddressPolicy
 from serve_app.index.gallery import choose_device
 from serve_app.index.snapshots import SnapshotStorage
@@ -56,12 +57,15 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
     SnapshotStorage(urls[1])
     choose_device(service.index.device)
 
-    detector = serve.deployment(Detector, name="Detector").bind(
+    router = least_busy()
+    detector = serve.deployment(Detector, name="Detector", request_router_config=router).bind(
         pipeline, service.limits, cache_dir, watch
     )
-    extractor = serve.deployment(Extractor, name="Extractor").bind(pipeline, cache_dir, watch)
+    extractor = serve.deployment(Extractor, name="Extractor", request_router_config=router).bind(
+        pipeline, cache_dir, watch
+    )
     shards = [
-        serve.deployment(Index, name=name).bind(
+        serve.deployment(Index, name=name, request_router_config=router).bind(
             urls, Shard(number, service.shards), service.index, service.snapshots
         )
         for number, name in enumerate(index_names(service.shards))
