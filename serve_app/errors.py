@@ -90,6 +90,22 @@ class OperationReusedError(FaceServeError):
     code = "operation_reused"
 
 
+class JobNotFoundError(FaceServeError):
+    code = "job_not_found"
+
+
+class JobConflictError(FaceServeError):
+    """The job is run by another process, or is not the one that it was."""
+
+    code = "job_conflict"
+
+
+class JobLostError(FaceServeError):
+    """This process runs the job no more: it was cancelled, or another has taken it over."""
+
+    code = "job_lost"
+
+
 class OverloadedError(FaceServeError):
     """A queue is full or too slow. ``retry_after_s``: seconds until trying again may help."""
 

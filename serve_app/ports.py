@@ -1,4 +1,4 @@
-"""The four ports: all that the service knows of the stages behind it.
+"""The five ports: all that the service knows of the stages behind it.
 
 ``deployments.clients`` implements them over Ray handles, ``tests.fakes`` in memory.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from serve_app.config import JobRequest
 from serve_app.types import (
     Consistency,
     Crop,
@@ -16,6 +17,8 @@ from serve_app.types import (
     Face,
     GalleryEntry,
     GalleryInfo,
+    Job,
+    JobRejection,
     Metric,
     Operation,
     Receipt,
@@ -146,4 +149,29 @@ class Galleries(Protocol):
 
     async def optimize(self, key: str, *, operation: Operation | None = None) -> Receipt:
         """Ask for an index that is built of all that is in the gallery now. It comes later."""
+        ...
+
+
+class Jobs(Protocol):
+    """Bulk jobs. Every method raises UnavailableError; those with an id JobNotFoundError."""
+
+    async def submit(self, job_id: str, request: JobRequest) -> Job:
+        """Begin a job, or go on with the one of this id if the same was asked.
+
+        Raises OperationReusedError, InvalidRequestError if the request can't work.
+        """
+        ...
+
+    async def job(self, job_id: str) -> Job: ...
+
+    async def jobs(self, limit: int) -> Sequence[Job]:
+        """The newest, newest first."""
+        ...
+
+    async def rejections(self, job_id: str, after: int, limit: int) -> Sequence[JobRejection]:
+        """Rejected rows with positions above ``after``, by position."""
+        ...
+
+    async def cancel(self, job_id: str) -> Job:
+        """Nothing is left of what it staged. One that is over stays as it is."""
         ...

@@ -188,3 +188,73 @@ class TemplateEntry:
 
     id: int
     label: str
+
+
+class JobMode(StrEnum):
+    """CREATE: a gallery that must not be there yet. APPEND: templates at the end of one. REPLACE:
+    a new generation in the place of what is there, if anything is."""
+
+    CREATE = "create"
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+class JobState(StrEnum):
+    """RUNNING also while nobody runs it after a crash: it goes on where it was when it is begun
+    again. The last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A bulk job as the store knows it.
+
+    ``total``: rows of its input, None until it was looked at; the first ``done`` of them are
+    settled: ``accepted`` are staged, or published once the state is DONE, ``rejected`` are not;
+    ``duplicates`` of either show an image again that was there before. Nothing of a job that ends
+    otherwise is left. ``generation``: what it stages, or published. ``rate``: rows a second of the
+    present run. ``request``: JSON of what was asked, without secrets. Times are seconds since the
+    epoch.
+    """
+
+    id: str
+    key: str
+    mode: JobMode
+    state: JobState
+    message: str
+    request: str
+    total: int | None
+    done: int
+    accepted: int
+    rejected: int
+    duplicates: int
+    generation: str | None
+    rate: float
+    created_at: float
+    changed_at: float
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until all rows are settled, at the present rate."""
+        if self.total is None or self.rate <= 0 or self.state.is_final:
+            return None
+        return (self.total - self.done) / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class JobRejection:
+    """A row of a job's input that was not enrolled. ``source``: path or URL as the input has it."""
+
+    position: int
+    source: str
+    label: str
+    reason: str

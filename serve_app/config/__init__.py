@@ -1,6 +1,7 @@
 """Configuration: two files and no third surface. The pipeline file says what is recognised, the
 Serve file how it is scaled. Read once, at start, and passed down as frozen models."""
 
+from serve_app.config.job import InputKind, JobRequest, rejected_limit
 from serve_app.config.pipeline import (
     CompatConfig,
     DetectSizeConfig,
@@ -16,6 +17,7 @@ from serve_app.config.service import (
     FetchConfig,
     IndexConfig,
     IngressBatching,
+    JobsConfig,
     Limits,
     ServiceArgs,
     SnapshotConfig,
@@ -36,6 +38,9 @@ __all__ = [
     "FetchConfig",
     "IndexConfig",
     "IngressBatching",
+    "InputKind",
+    "JobRequest",
+    "JobsConfig",
     "Limits",
     "ModelConfig",
     "PipelineConfig",
@@ -48,6 +53,7 @@ __all__ = [
     "load_pipeline",
     "parse_pipeline",
     "parse_service_args",
+    "rejected_limit",
     "snapshots_url",
     "validate",
 ]

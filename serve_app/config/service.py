@@ -115,6 +115,19 @@ class IndexConfig(StrictModel):
     upkeep_s: float = Field(5, gt=0)
 
 
+class JobsConfig(StrictModel):
+    """Bulk jobs that are asked for over HTTP. ``inputs``: prefixes of the paths, buckets and hosts
+    that they may read (``/photos``, ``s3://bucket/people``); with none they may read nothing.
+    ``detectors``, ``extractors``: actors of a job, each with so many ``cpus`` and ``gpus``
+    (extractors only) of the cluster."""
+
+    inputs: tuple[str, ...] = ()
+    detectors: int = Field(1, ge=1)
+    extractors: int = Field(2, ge=1)
+    cpus: float = Field(0.1, ge=0)
+    gpus: float = Field(0, ge=0)
+
+
 class ServiceArgs(StrictModel):
     """``pipeline`` is ``face_recognition`` (the embedded default) or the path of a pipeline file;
     ``data_dir`` holds the galleries unless ``database_url`` names another SQLite file or a
@@ -130,6 +143,7 @@ class ServiceArgs(StrictModel):
     snapshots: SnapshotConfig = SnapshotConfig()
     fetch: FetchConfig = FetchConfig()
     limits: Limits = Limits()
+    jobs: JobsConfig = JobsConfig()
 
     @field_validator("data_dir", "cache_dir")
     @classmethod

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from serve_app.index.records import Changes, TemplateRows, label_digest
 from serve_app.index.store.damage import read_gallery, read_templates
-from serve_app.index.store.schema import gallery, snapshot, template
+from serve_app.index.store.schema import READY, gallery, snapshot, template
 from serve_app.index.store.writing import TENANT, find
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
 
@@ -40,7 +40,9 @@ _NEWEST = (
     .scalar_subquery()
 )
 _DESCRIBE = select(gallery, _NEWEST.label("newest")).where(
-    gallery.c.tenant == TENANT, gallery.c.key.in_(bindparam("keys", expanding=True))
+    gallery.c.tenant == TENANT,
+    gallery.c.key.in_(bindparam("keys", expanding=True)),
+    gallery.c.state == READY,
 )
 """Made once: it is asked before every batch of searches, and making it takes longer than SQLite."""
 
@@ -60,7 +62,7 @@ def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEnt
     """Up to ``limit`` galleries with keys above ``after``, by key."""
     rows = connection.execute(
         select(gallery)
-        .where(gallery.c.tenant == TENANT, gallery.c.key > after)
+        .where(gallery.c.tenant == TENANT, gallery.c.key > after, gallery.c.state == READY)
         .order_by(gallery.c.key)
         .limit(limit)
     )
@@ -117,12 +119,13 @@ def changes(
 ) -> Changes | None:
     """What happened after ``known`` (of what was added: after ``added_after``), up to the newest
     seq, or exactly up to ``up_to`` where that can still be told. See ``GalleryStore.changes``."""
-    row = find(connection, known.key)
-    if row is None:
+    row = connection.execute(
+        select(gallery).where(gallery.c.generation == known.generation)
+    ).one_or_none()
+    if row is None or known.seq < row.floor_seq:
         return None
-    info = read_gallery(row)
-    if info.generation != known.generation or known.seq < row.floor_seq:
-        return None
+    # Staged by a job, or just replaced, it has another key: that is not what is asked about.
+    info = replace(read_gallery(row), key=known.key)
     until = row.seq
     if up_to is not None and up_to < row.seq and not _erased(connection, known, added_after, up_to):
         until = up_to

@@ -18,6 +18,8 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+READY, STAGING, PREVIOUS = "ready", "staging", "previous"
+
 gallery = Table(
     "gallery",
     metadata,
@@ -35,6 +37,8 @@ gallery = Table(
     # Grows by one with each mutation. Changes up to floor_seq may have been pruned.
     Column("seq", BigInteger, nullable=False),
     Column("floor_seq", BigInteger, nullable=False, server_default="0"),
+    # READY: the key's gallery. STAGING: of a job, unseen until it is published. PREVIOUS: what was
+    # replaced, for a rollback.
     Column("state", Text, nullable=False, server_default="ready"),
     # Seconds since the epoch.
     Column("created_at", Float, nullable=False, server_default="0"),
@@ -114,4 +118,63 @@ lease = Table(
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("until", Float, nullable=False),
+)
+
+template_source = Table(
+    "template_source",
+    metadata,
+    # Where a template's image was read, if a job was asked to keep that: for embedding it anew.
+    Column(
+        "generation",
+        Text,
+        ForeignKey("gallery.generation", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("mode", Text, nullable=False),  # JobMode
+    Column("digest", Text, nullable=False),  # of what was asked
+    Column("request", Text, nullable=False),  # JSON, without secrets
+    Column("state", Text, nullable=False),  # JobState
+    Column("message", Text, nullable=False, server_default=""),
+    # Of its input: a job that goes on must find the rows that it left.
+    Column("fingerprint", Text),
+    Column("total", BigInteger),
+    # The first so many rows of the input are staged, or rejected; the rest is not begun.
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column("duplicates", BigInteger, nullable=False, server_default="0"),
+    Column("generation", Text),  # staged, or published
+    # Who runs it, until when if nothing more is heard: seconds since the epoch.
+    Column("holder", Text),
+    Column("held_until", Float, nullable=False, server_default="0"),
+    # Of the present run: rows that were done when it began, and when that was.
+    Column("resumed_at", Float, nullable=False, server_default="0"),
+    Column("resumed_done", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+job_row = Table(
+    "job_row",
+    metadata,
+    # What became of a row of a job's input, until its report is written.
+    Column("job", Text, ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("outcome", Text, nullable=False),  # RowOutcome
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("digest", LargeBinary),  # of the image's bytes: the same image again is found by it
+    Column("same_as", BigInteger),  # the position that showed the same image first
+    Index("ix_job_row_digest", "job", "digest"),
+    Index("ix_job_row_outcome", "job", "outcome", "position"),
 )

@@ -71,6 +71,15 @@ class GalleryStore:
         """Of the schema: the newest that is known here, as the store would not have opened else."""
         return revisions(self._engine)[1]
 
+    @property
+    def transactions(self) -> Transactions:
+        """For ``JobStore``, another face of the same database."""
+        return self._transactions
+
+    def erase(self) -> None:
+        """See that what was just removed is in none of SQLite's files."""
+        erase_log(self._engine)
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -78,11 +87,8 @@ class GalleryStore:
 
     def apply(self, mutations: Sequence[Mutation]) -> list[Receipt | FaceServeError]:
         """All of ``mutations`` in one transaction, in their order; what they did once it is
-        committed. One that fails leaves nothing behind and fails alone.
-
-        Errors among the answers: GalleryExistsError, GalleryNotFoundError, GalleryMismatchError,
-        OperationReusedError.
-        """
+        committed. One that fails leaves nothing behind and fails alone, with GalleryExistsError,
+        GalleryNotFoundError, GalleryMismatchError or OperationReusedError as its answer."""
         answers = self._transactions.write(
             lambda connection: writing.perform_all(connection, mutations)
         )
@@ -249,7 +255,7 @@ class GalleryStore:
             lambda connection: restoring.restore(connection, key, parts(), replace=replace)
         )
         if replace:
-            erase_log(self._engine)
+            self.erase()
         return info
 
     # Upkeep
@@ -288,7 +294,6 @@ class GalleryStore:
         self._transactions.write(lambda connection: upkeep.give_back(connection, name, holder))
 
     def prune(self, answers_s: float, tombstones: int) -> None:
-        """Throw away answers older than ``answers_s`` seconds, and tombstones of galleries that
-        have more than ``tombstones``."""
+        """See ``upkeep.prune``."""
         self._transactions.write(lambda connection: upkeep.prune(connection, answers_s, tombstones))
         erase_log(self._engine)

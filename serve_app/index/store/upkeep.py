@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from serve_app.index.records import SnapshotRow, Standing
 from serve_app.index.store.damage import read_gallery
-from serve_app.index.store.schema import gallery, lease, operation, snapshot, template
+from serve_app.index.store.schema import READY, gallery, lease, operation, snapshot, template
 from serve_app.index.store.writing import change_gallery
 from serve_app.types import Shard
 
@@ -30,9 +30,10 @@ def standings(connection: Connection, shard: Shard, least_size: int) -> list[Sta
     }
     rows = connection.execute(
         select(gallery).where(
+            gallery.c.state == READY,  # a job builds the index of what it stages itself
             (gallery.c.size >= least_size)
             | (gallery.c.wanted_seq > 0)
-            | gallery.c.generation.in_(select(snapshot.c.generation))
+            | gallery.c.generation.in_(select(snapshot.c.generation)),
         )
     )
     return [

@@ -35,7 +35,8 @@ from serve_app.index.mutations import (
 from serve_app.index.records import DAMAGED, check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
-from serve_app.index.store.schema import gallery, template
+from serve_app.index.store.forgetting import forget_previous, forget_sources
+from serve_app.index.store.schema import READY, gallery, template
 from serve_app.types import Receipt, Vectors
 
 TENANT = ""  # tenants come with API keys; every row has the column already
@@ -120,7 +121,9 @@ def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> R
 
 
 def find(connection: Connection, key: str, *, lock: bool = False) -> Row[Any] | None:
-    query = select(gallery).where(gallery.c.tenant == TENANT, gallery.c.key == key)
+    query = select(gallery).where(
+        gallery.c.tenant == TENANT, gallery.c.key == key, gallery.c.state == READY
+    )
     # SQLite's BEGIN IMMEDIATE has the whole file already and ignores FOR UPDATE.
     return connection.execute(query.with_for_update() if lock else query).one_or_none()
 
@@ -145,6 +148,7 @@ def _change(connection: Connection, row: Row[Any], mutation: Mutation) -> Answer
         case Optimize():
             change_gallery(connection, row, wanted_seq=row.seq)
         case Drop():
+            forget_previous(connection, row.key)
             connection.execute(delete(gallery).where(gallery.c.id == row.id))
     return _answer(connection, row, row.seq, [], row.size, mutation)
 
@@ -215,8 +219,10 @@ def _remove(
                 removed_seq=row.seq + 1, label=None, label_digest=None, embedding=None, crc=None
             )
         )
+        forget_sources(connection, row.generation, wanted[start : start + IDS_A_STATEMENT])
     seq, count = row.seq, row.size - len(removed)
     if removed:
+        forget_previous(connection, row.key)
         seq += 1
         now = time.time()
         change_gallery(
@@ -243,7 +249,7 @@ def _labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
     )
 
 
-def change_gallery(connection: Connection, row: Row[Any], **values: float) -> None:
+def change_gallery(connection: Connection, row: Row[Any], **values: float | str) -> None:
     """New ``values`` of a locked row, with its check."""
     crc = check_of_gallery({**row._mapping, **values})
     connection.execute(update(gallery).where(gallery.c.id == row.id).values(crc=crc, **values))

@@ -1,0 +1,197 @@
+"""The store's face for jobs: each method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, select
+
+from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
+from serve_app.index.store import job_rows, publishing, staging
+from serve_app.index.store.damage import read_gallery
+from serve_app.index.store.schema import job_row, template, template_source
+from serve_app.index.store.store import GalleryStore
+from serve_app.types import GalleryInfo, Job, JobMode, JobRejection, JobState
+
+PAGE = 10_000
+
+
+class JobStore:
+    """Jobs in the database of ``store``. Thread-safe. Every method raises UnavailableError."""
+
+    def __init__(self, store: GalleryStore) -> None:
+        self._store = store
+        self._transactions = store.transactions
+
+    def submit(self, job_id: str, key: str, mode: JobMode, request: str, digest: str) -> Job:
+        """A new job, or the one of this id if the same was asked, by ``digest``.
+
+        ``request``: JSON of what was asked, without secrets. Raises OperationReusedError.
+        """
+        return self._transactions.write(
+            lambda connection: job_rows.submit(connection, job_id, key, mode, request, digest)
+        )
+
+    def job(self, job_id: str) -> Job:
+        """Raises JobNotFoundError."""
+        return self._transactions.query(lambda connection: job_rows.read(connection, job_id))
+
+    def jobs(self, limit: int) -> list[Job]:
+        """The newest ``limit``, newest first."""
+        return self._transactions.query(lambda connection: job_rows.listed(connection, limit))
+
+    def rejections(self, job_id: str, after: int, limit: int) -> list[JobRejection]:
+        """Up to ``limit`` rejected rows with positions above ``after``."""
+        return self._transactions.query(
+            lambda connection: job_rows.rejections(connection, job_id, after, limit)
+        )
+
+    # Running one
+
+    def take(self, job_id: str, holder: str, seconds: float) -> Job:
+        """Run it for ``seconds`` from now on, or longer by ``hold``. A job that is over is answered
+        as it ended. Raises JobConflictError while another runs it, JobNotFoundError."""
+        return self._transactions.write(
+            lambda connection: job_rows.take(connection, job_id, holder, seconds)
+        )
+
+    def hold(self, job_id: str, holder: str, seconds: float) -> None:
+        """Raises JobLostError."""
+        self._transactions.write(
+            lambda connection: job_rows.hold(connection, job_id, holder, seconds)
+        )
+
+    def let_go(self, job_id: str, holder: str) -> None:
+        """Another may go on with it at once."""
+        self._transactions.write(lambda connection: job_rows.let_go(connection, job_id, holder))
+
+    def begin(
+        self, job_id: str, holder: str, wanted: StagedGallery, total: int | None, fingerprint: str
+    ) -> Job:
+        """See ``staging.begin``."""
+        return self._transactions.write(
+            lambda connection: staging.begin(connection, job_id, holder, wanted, total, fingerprint)
+        )
+
+    def stage(
+        self,
+        job_id: str,
+        holder: str,
+        settled: SettledRows,
+        *,
+        skip_duplicates: bool = False,
+        keep_sources: bool = False,
+    ) -> Job:
+        """See ``staging.stage``. A commit whose answer was lost is found out: the rows are not
+        written twice."""
+
+        def work(connection: Connection) -> Job:
+            now = job_rows.held(connection, job_id, holder)
+            if tried and now.done == settled.upto:
+                return job_rows.read(connection, job_id)
+            tried.append(True)
+            return staging.stage(
+                connection,
+                job_id,
+                holder,
+                settled,
+                skip_duplicates=skip_duplicates,
+                keep_sources=keep_sources,
+            )
+
+        tried: list[bool] = []
+        return self._transactions.write(work)
+
+    def staged(self, job: Job) -> GalleryInfo:
+        """What the job staged so far. Raises UnavailableError if it is gone."""
+        return self._transactions.read(
+            lambda connection: read_gallery(staging.staged(connection, job.generation))
+        )
+
+    def publish(
+        self,
+        job_id: str,
+        holder: str,
+        message: str,
+        compatible_with: frozenset[str] = frozenset(),
+    ) -> GalleryInfo:
+        """See ``publishing.publish``. Not done twice, as the job is done with it."""
+        info = self._transactions.write(
+            lambda connection: publishing.publish(
+                connection, job_id, holder, message, compatible_with
+            )
+        )
+        self._store.erase()
+        return info
+
+    def rollback(self, key: str) -> GalleryInfo:
+        """See ``publishing.rollback``."""
+        return self._transactions.write(lambda connection: publishing.rollback(connection, key))
+
+    def end(self, job_id: str, state: JobState, message: str) -> Job:
+        """It failed or was cancelled: nothing is left of what it staged. One that is over stays as
+        it is. Raises JobNotFoundError."""
+
+        def work(connection: Connection) -> Job:
+            row = job_rows.locked(connection, job_id)
+            if row.state not in job_rows.FINAL:
+                job_rows.end(connection, job_id, state, message)
+            return job_rows.read(connection, job_id)
+
+        job = self._transactions.write(work)
+        self._store.erase()
+        return job
+
+    def forget(self, job_id: str) -> None:
+        """Remove what is known of a job that is over."""
+        self._transactions.write(lambda connection: job_rows.remove(connection, job_id))
+
+    # For the report, and for embedding anew
+
+    def rows(self, job_id: str) -> Iterator[SettledRow]:
+        """What is kept of the input's rows, by position: all of images, the others' rejections."""
+        after = -1
+        while page := self._row_page(job_id, after):
+            yield from page
+            after = page[-1].position
+
+    def sources(self, info: GalleryInfo, after_id: int, limit: int) -> list[tuple[int, str, str]]:
+        """Id, source and label of up to ``limit`` templates whose source was kept, by id."""
+        query = (
+            select(template_source.c.id, template_source.c.source, template.c.label)
+            .join(
+                template,
+                (template.c.generation == template_source.c.generation)
+                & (template.c.id == template_source.c.id),
+            )
+            .where(template_source.c.generation == info.generation, template_source.c.id > after_id)
+            .order_by(template_source.c.id)
+            .limit(limit)
+        )
+        return self._transactions.query(
+            lambda connection: [
+                (row.id, row.source, row.label) for row in connection.execute(query)
+            ]
+        )
+
+    def _row_page(self, job_id: str, after: int) -> list[SettledRow]:
+        query = (
+            select(job_row)
+            .where(job_row.c.job == job_id, job_row.c.position > after)
+            .order_by(job_row.c.position)
+            .limit(PAGE)
+        )
+        return self._transactions.query(
+            lambda connection: [
+                SettledRow(
+                    position=row.position,
+                    source=row.source,
+                    label=row.label,
+                    outcome=RowOutcome(row.outcome),
+                    reason=row.reason,
+                    digest=row.digest,
+                    same_as=row.same_as,
+                )
+                for row in connection.execute(query)
+            ]
+        )

@@ -1,0 +1,154 @@
+"""A staged gallery takes its place, in one transaction; and back. Functions of a connection."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
+
+from serve_app.errors import GalleryExistsError, GalleryNotFoundError, UnavailableError
+from serve_app.index.records import TemplateRows, check_fits
+from serve_app.index.store import job_rows
+from serve_app.index.store.damage import read_gallery, read_templates
+from serve_app.index.store.forgetting import forget_previous, previous_key
+from serve_app.index.store.reading import TEMPLATE
+from serve_app.index.store.schema import (
+    PREVIOUS,
+    READY,
+    gallery,
+    operation,
+    template,
+    template_source,
+)
+from serve_app.index.store.writing import TENANT, change_gallery, insert_templates
+from serve_app.types import Embeddings, GalleryInfo, JobMode, JobState
+
+PAGE = 10_000
+
+
+def publish(
+    connection: Connection,
+    job_id: str,
+    holder: str,
+    message: str,
+    compatible_with: frozenset[str] = frozenset(),
+) -> GalleryInfo:
+    """What the job staged is the gallery of its key, or at the end of it, and the job is done.
+
+    With ``append`` the templates get the gallery's next ids. Raises JobLostError,
+    GalleryExistsError, GalleryNotFoundError, GalleryMismatchError.
+    """
+    row = job_rows.held(connection, job_id, holder)
+    target, base = _pair(connection, row.key, gallery.c.generation == row.generation)
+    if base is None:
+        raise UnavailableError("what the job staged is gone: give it another job id")
+    match JobMode(row.mode):
+        case JobMode.APPEND:
+            info = _append(connection, row.key, target, base, compatible_with)
+            job_rows.change(connection, job_id, generation=info.generation)
+        case JobMode.CREATE if target is not None:
+            raise GalleryExistsError(f"gallery {row.key} exists already: it was made meanwhile")
+        case _:
+            info = _place(connection, row.key, target, base)
+    job_rows.end(connection, job_id, JobState.DONE, message)
+    return info
+
+
+def rollback(connection: Connection, key: str) -> GalleryInfo:
+    """The gallery as it was before it was replaced; what is there now can be had back likewise.
+
+    Raises GalleryNotFoundError if nothing was kept.
+    """
+    now, before = _pair(connection, key, gallery.c.key == previous_key(key))
+    if before is None:
+        raise GalleryNotFoundError(
+            f"gallery {key} has nothing to go back to: it was not replaced, or something was "
+            "removed from it since"
+        )
+    return _place(connection, key, now, before)
+
+
+def _pair(
+    connection: Connection, key: str, other: ColumnElement[bool]
+) -> tuple[Row[Any] | None, Row[Any] | None]:
+    """The gallery of ``key`` and the other one, locked in the order in which writers lock."""
+    the_key = (gallery.c.tenant == TENANT) & (gallery.c.key == key)
+    query = select(gallery).where(or_(the_key, other)).order_by(gallery.c.id).with_for_update()
+    rows = connection.execute(query).all()
+    of_key = [row for row in rows if row.key == key]
+    others = [row for row in rows if row.key != key]
+    return (of_key[0] if of_key else None, others[0] if others else None)
+
+
+def _place(connection: Connection, key: str, target: Row[Any] | None, new: Row[Any]) -> GalleryInfo:
+    """``new`` under ``key``; what was there is kept as the previous one."""
+    now = time.time()
+    if new.key != previous_key(key):
+        forget_previous(connection, key)
+    change_gallery(connection, new, key=f"switch:{key}")  # a key is one gallery's at any moment
+    if target is not None:
+        change_gallery(connection, target, key=previous_key(key), state=PREVIOUS)
+        # What was done to the old one was not done to the new one: sent again, it is to be.
+        connection.execute(delete(operation).where(operation.c.generation == target.generation))
+    change_gallery(connection, new, key=key, state=READY, changed_at=now)
+    row = connection.execute(select(gallery).where(gallery.c.id == new.id)).one()
+    return read_gallery(row)
+
+
+def _append(
+    connection: Connection,
+    key: str,
+    target: Row[Any] | None,
+    base: Row[Any],
+    compatible_with: frozenset[str],
+) -> GalleryInfo:
+    if target is None:
+        raise GalleryNotFoundError(f"gallery {key} does not exist any more")
+    seq, next_id, last = target.seq + 1, target.next_id, -1
+    while rows := _page(connection, base, last):
+        _check(target, base, rows, compatible_with)
+        count = len(rows.ids)
+        ids = range(next_id, next_id + count)
+        insert_templates(connection, target.generation, ids, seq, rows.labels, rows.vectors)
+        _move_sources(connection, base.generation, rows.ids, target.generation, ids)
+        next_id, last = ids.stop, rows.ids[-1]
+    change_gallery(
+        connection,
+        target,
+        seq=seq,
+        next_id=next_id,
+        size=target.size + next_id - target.next_id,
+        changed_at=time.time(),
+    )
+    connection.execute(delete(gallery).where(gallery.c.id == base.id))
+    return read_gallery(connection.execute(select(gallery).where(gallery.c.id == target.id)).one())
+
+
+def _page(connection: Connection, base: Row[Any], last: int) -> TemplateRows | None:
+    query = select(*TEMPLATE).where(template.c.generation == base.generation, template.c.id > last)
+    rows = connection.execute(query.order_by(template.c.id).limit(PAGE)).all()
+    return read_templates(rows, base.dimension) if rows else None
+
+
+def _check(
+    target: Row[Any], base: Row[Any], rows: TemplateRows, compatible_with: frozenset[str]
+) -> None:
+    check_fits(read_gallery(target), Embeddings(base.model_id, rows.vectors, compatible_with))
+
+
+def _move_sources(
+    connection: Connection, generation: str, old: list[int], to: str, new: range
+) -> None:
+    query = select(template_source.c.id, template_source.c.source).where(
+        template_source.c.generation == generation,
+        template_source.c.id >= old[0],
+        template_source.c.id <= old[-1],
+    )
+    numbers = dict(zip(old, new, strict=True))
+    found = [
+        {"generation": to, "id": numbers[row.id], "source": row.source}
+        for row in connection.execute(query)
+    ]
+    if found:
+        connection.execute(insert(template_source), found)

@@ -1,0 +1,261 @@
+"""A gallery that a job makes, before anybody sees it.
+
+The rows of the job's input are settled in their order, so how far it is is one number; it is
+changed in the transaction that writes the templates. A run that was begun again goes on there, and
+one that was given up for dead but lives can write nothing more. Functions of a connection.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, insert, select
+
+from serve_app.errors import (
+    GalleryExistsError,
+    GalleryNotFoundError,
+    InvalidRequestError,
+    JobConflictError,
+    UnavailableError,
+)
+from serve_app.index.records import check_fits
+from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
+from serve_app.index.store import job_rows
+from serve_app.index.store.damage import check_of_gallery, read_gallery
+from serve_app.index.store.schema import STAGING, gallery, job_row, template_source
+from serve_app.index.store.writing import (
+    IDS_A_STATEMENT,
+    TENANT,
+    change_gallery,
+    find,
+    insert_templates,
+)
+from serve_app.types import Embeddings, GalleryInfo, Job, JobMode
+
+
+def begin(
+    connection: Connection,
+    job_id: str,
+    holder: str,
+    wanted: StagedGallery,
+    total: int | None,
+    fingerprint: str,
+) -> Job:
+    """Stage the job's templates in a gallery as ``wanted``, or go on with the one that is there.
+
+    Raises JobLostError; JobConflictError if the input or the model is another than when the job
+    was begun; GalleryExistsError, GalleryNotFoundError, GalleryMismatchError if it could not be
+    published.
+    """
+    row = job_rows.held(connection, job_id, holder)
+    if row.fingerprint is not None and row.fingerprint != fingerprint:
+        raise JobConflictError(
+            f"the input of job {job_id} changed since it was begun: give it another job id"
+        )
+    _check_target(connection, row, wanted)
+    if row.generation is None:
+        generation = _new_gallery(connection, job_id, wanted)
+        job_rows.change(
+            connection, job_id, generation=generation, total=total, fingerprint=fingerprint
+        )
+    else:
+        check_model(read_gallery(staged(connection, row.generation)), wanted, job_id)
+    return job_rows.read(connection, job_id)
+
+
+def stage(
+    connection: Connection,
+    job_id: str,
+    holder: str,
+    settled: SettledRows,
+    *,
+    skip_duplicates: bool,
+    keep_sources: bool,
+) -> Job:
+    """Write what became of the next rows of the input.
+
+    Raises JobLostError; JobConflictError if they are not the next ones; InvalidRequestError for
+    ids that are not ascending.
+    """
+    row = job_rows.held(connection, job_id, holder)
+    if settled.start != row.done:
+        raise JobConflictError(f"job {job_id} is at row {row.done}, not at {settled.start}")
+    base = staged(connection, row.generation)
+    rows, chosen = _compared(connection, job_id, settled, skip_duplicates)
+    accepted = [each for each in rows if each.outcome is RowOutcome.ACCEPTED]
+    ids = _ids(accepted, base.next_id)
+    vectors = settled.vectors[chosen]
+    insert_templates(connection, base.generation, ids, 1, [a.label for a in accepted], vectors)
+    if accepted:
+        change_gallery(connection, base, size=base.size + len(ids), next_id=ids[-1] + 1)
+    if keep_sources and accepted:
+        _keep_sources(connection, base.generation, ids, accepted)
+    _keep_rows(connection, job_id, rows)
+    job_rows.change(
+        connection,
+        job_id,
+        done=settled.upto,
+        accepted=row.accepted + len(accepted),
+        rejected=row.rejected + sum(each.outcome is RowOutcome.REJECTED for each in rows),
+        duplicates=row.duplicates + sum(each.same_as is not None for each in rows),
+    )
+    return job_rows.read(connection, job_id)
+
+
+def staged(connection: Connection, generation: str | None) -> Row[Any]:
+    """The row of a staged gallery, locked. Raises UnavailableError if it is gone."""
+    query = select(gallery).where(gallery.c.generation == generation, gallery.c.state == STAGING)
+    row = connection.execute(query.with_for_update()).one_or_none()
+    if row is None:
+        raise UnavailableError("what the job staged is gone: give it another job id")
+    return row
+
+
+def check_model(info: GalleryInfo, wanted: StagedGallery, job_id: str) -> None:
+    """Raises JobConflictError if a job would go on with another model or index."""
+    before = (info.model_id, info.dimension, info.index_type, info.metric)
+    now = (wanted.model_id, wanted.dimension, wanted.index_type, wanted.metric)
+    if before != now:
+        raise JobConflictError(
+            f"job {job_id} was begun with {' '.join(map(str, before))}, not with "
+            f"{' '.join(map(str, now))}: give it another job id"
+        )
+
+
+def _check_target(connection: Connection, row: Row[Any], wanted: StagedGallery) -> None:
+    """Before hours of work, what publishing would refuse."""
+    target = find(connection, row.key)
+    if row.mode == JobMode.CREATE and target is not None:
+        raise GalleryExistsError(
+            f"gallery {row.key} exists already: append to it, replace it or choose another key"
+        )
+    if row.mode == JobMode.APPEND:
+        if target is None:
+            raise GalleryNotFoundError(f"gallery {row.key} does not exist: create it")
+        none = np.empty((0, wanted.dimension), dtype=np.float32)
+        embeddings = Embeddings(wanted.model_id, none, wanted.compatible_with)
+        check_fits(read_gallery(target), embeddings)
+
+
+def _new_gallery(connection: Connection, job_id: str, wanted: StagedGallery) -> str:
+    now = time.time()
+    facts = {
+        "key": f"job:{job_id}",  # no user's key has a colon
+        "generation": uuid.uuid4().hex,
+        "index_type": wanted.index_type,
+        "metric": str(wanted.metric),
+        "dimension": wanted.dimension,
+        "model_id": wanted.model_id,
+        "next_id": 0,
+        "size": 0,
+        "seq": 1,
+        "floor_seq": 0,
+    }
+    connection.execute(
+        insert(gallery).values(
+            tenant=TENANT,
+            state=STAGING,
+            created_at=now,
+            changed_at=now,
+            crc=check_of_gallery(facts),
+            **facts,
+        )
+    )
+    return str(facts["generation"])
+
+
+def _compared(
+    connection: Connection, job_id: str, settled: SettledRows, skip: bool
+) -> tuple[list[SettledRow], list[int]]:
+    """The rows with the images that came before, and which of ``settled.vectors`` stay."""
+    seen = _seen(connection, job_id, [row.digest for row in settled.rows if row.digest])
+    rows: list[SettledRow] = []
+    chosen: list[int] = []
+    vector = -1
+    for row in settled.rows:
+        vector += row.outcome is RowOutcome.ACCEPTED
+        found = row
+        if row.digest is not None:
+            before = seen.setdefault(row.digest, [])
+            if before:
+                found = replace(row, same_as=before[0][0])
+                same = row.outcome is RowOutcome.ACCEPTED and any(
+                    label == row.label for _, label in before
+                )
+                if skip and same:
+                    found = replace(found, outcome=RowOutcome.SKIPPED, reason="the same image")
+            before.append((row.position, row.label))
+        rows.append(found)
+        if found.outcome is RowOutcome.ACCEPTED:
+            chosen.append(vector)
+    return rows, chosen
+
+
+def _seen(
+    connection: Connection, job_id: str, digests: Sequence[bytes]
+) -> dict[bytes, list[tuple[int, str]]]:
+    """Positions and labels at which images were before."""
+    seen: dict[bytes, list[tuple[int, str]]] = {}
+    for start in range(0, len(digests), IDS_A_STATEMENT):
+        rows = connection.execute(
+            select(job_row.c.digest, job_row.c.position, job_row.c.label)
+            .where(
+                job_row.c.job == job_id,
+                job_row.c.digest.in_(digests[start : start + IDS_A_STATEMENT]),
+            )
+            .order_by(job_row.c.position)
+        )
+        for row in rows:
+            seen.setdefault(bytes(row.digest), []).append((row.position, row.label))
+    return seen
+
+
+def _ids(accepted: Sequence[SettledRow], next_id: int) -> list[int]:
+    ids: list[int] = []
+    for row in accepted:
+        number = next_id if row.id is None else row.id
+        if number < next_id:
+            raise InvalidRequestError(
+                f"row {row.position} has id {number}, ids up to {next_id - 1} are taken: sort the "
+                "input by id and give each once"
+            )
+        ids.append(number)
+        next_id = number + 1
+    return ids
+
+
+def _keep_sources(
+    connection: Connection, generation: str, ids: Sequence[int], rows: Sequence[SettledRow]
+) -> None:
+    connection.execute(
+        insert(template_source),
+        [
+            {"generation": generation, "id": number, "source": row.source}
+            for number, row in zip(ids, rows, strict=True)
+        ],
+    )
+
+
+def _keep_rows(connection: Connection, job_id: str, rows: Sequence[SettledRow]) -> None:
+    """What the report tells, and what later images are compared with."""
+    kept = [
+        {
+            "job": job_id,
+            "position": row.position,
+            "source": row.source,
+            "label": row.label,
+            "outcome": str(row.outcome),
+            "reason": row.reason,
+            "digest": row.digest,
+            "same_as": row.same_as,
+        }
+        for row in rows
+        if row.digest is not None or row.outcome is not RowOutcome.ACCEPTED
+    ]
+    if kept:
+        connection.execute(insert(job_row), kept)
