@@ -86,6 +86,11 @@ def face_serve(
 
 
 def main() -> None:
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a program of commands; see above."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

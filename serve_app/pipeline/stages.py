@@ -47,14 +47,21 @@ class FacePipeline:
         Raises NoFaceError, SeveralFacesError as the configuration says, InvalidImageError,
         TooLargeError.
         """
-        if not self.config.enrol.detect:
-            return self.detector.crop_whole(image)
-        return face_to_enrol(self.detect(image), self.config.enrol.faces).crop
+        return crop_to_enrol(self.detector, self.config, image)
 
     def embed_for_enrolment(self, image: Source) -> Embeddings:
         """The one embedding, (1, D), that enrolling ``image`` stores. Raises as
         ``crop_to_enrol``."""
         return self.extractor.extract(self.crop_to_enrol(image)[np.newaxis])
+
+
+def crop_to_enrol(detector: DetectStage, config: PipelineConfig, image: Source) -> Crop:
+    """The part of an image that enrolling it embeds, as ``config`` says. Raises NoFaceError,
+    SeveralFacesError, InvalidImageError, TooLargeError."""
+    if not config.enrol.detect:
+        return detector.crop_whole(image)
+    faces = detector.find(detector.read(image), config.det_threshold)
+    return face_to_enrol(faces, config.enrol.faces).crop
 
 
 def open_pipeline(

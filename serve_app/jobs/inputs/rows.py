@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from serve_app.types import Vectors
 
@@ -35,6 +35,7 @@ class EmbeddingRows:
     faults: dict[int, str]
 
 
+@runtime_checkable
 class ImageInput(Protocol):
     """Rows of images. ``total``: how many; ``fingerprint``: changes if the rows do (paths, labels,
     sizes of table files), without reading the images. Picklable parts: a worker reads ``rows``."""
@@ -50,6 +51,7 @@ class ImageInput(Protocol):
         ...
 
 
+@runtime_checkable
 class EmbeddingInput(Protocol):
     """Ready embeddings of one model and dimension. As ``ImageInput``."""
 
@@ -61,6 +63,9 @@ class EmbeddingInput(Protocol):
 
     @property
     def dimension(self) -> int: ...
+
+    @property
+    def model_id(self) -> str: ...
 
     def batches(self, start: int, size: int) -> Iterator[EmbeddingRows]:
         """Rows from ``start`` on, ``size`` or fewer at a time; memory holds a few batches."""

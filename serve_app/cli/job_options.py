@@ -1,0 +1,108 @@
+"""What a bulk job is asked on a command line: the same for one that is run here and one that is
+sent to a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serve_app.errors import ConfigError
+from serve_app.policy import check_key
+from serve_app.types import JobMode, Metric
+
+if TYPE_CHECKING:
+    from serve_app.config import JobRequest
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The gallery's key.")]
+InputArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help="A directory with gallery.txt or with a folder for each person, an annotation file, "
+        "or a table (CSV, Parquet): a path, s3://, gs:// or http(s) URL that the cluster can read.",
+    ),
+]
+ModeOption = Annotated[
+    JobMode,
+    typer.Option(help="create a new gallery, append to one, or replace what is there."),
+]
+KindOption = Annotated[
+    str, typer.Option(help="annotation, directory, table or embeddings; auto looks.")
+]
+RootOption = Annotated[
+    str | None, typer.Option(help="Where relative paths of the input begin, if not beside it.")
+]
+ModelIdOption = Annotated[str | None, typer.Option(help="Of the model that made ready embeddings.")]
+IndexTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Flat, IVF, HNSW32 or a FAISS factory string. Left out: that of the gallery that is "
+        "replaced, else Flat up to 100,000 rows and HNSW32 above."
+    ),
+]
+MetricOption = Annotated[Metric, typer.Option("--metric", help="IP (cosine) or L2.")]
+FailFastOption = Annotated[
+    bool, typer.Option("--fail-fast", help="Give up at the first row that is rejected.")
+]
+MaxRejectedOption = Annotated[
+    str | None,
+    typer.Option(metavar="N|P%", help="Give up when more rows are rejected: 100, or 5%."),
+]
+SkipDuplicatesOption = Annotated[
+    bool,
+    typer.Option(
+        "--skip-duplicates", help="Enrol an image that comes again with the same label only once."
+    ),
+]
+SameFaceOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="COSINE",
+        help="Report faces that are so close under different labels.",
+    ),
+]
+KeepSourcesOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-sources",
+        help="Keep where each image was, so that `gallery reembed` can read it again.",
+    ),
+]
+ReportOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|URL", help="Parquet file of what became of each row."),
+]
+JobIdOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="Of a job that goes on where it was left; or a name for a new one."
+    ),
+]
+
+
+def request_of(**facts: Any) -> JobRequest:
+    """Raises ConfigError that names what is wrong."""
+    from serve_app.config import JobRequest, validate
+
+    request = validate(JobRequest, facts, "")
+    check_key(request.key)
+    if request.mode is JobMode.APPEND and request.index_type is not None:
+        raise ConfigError("--index-type: a gallery that is appended to keeps its own")
+    return request
+
+
+def words_of(request: JobRequest) -> list[str]:
+    """``face-serve-job``'s arguments that make the same request."""
+    words = [request.key, request.input]
+    for name, value in request.model_dump(mode="json", exclude_defaults=True).items():
+        option = "--" + name.replace("_", "-")
+        if name in ("key", "input"):
+            continue
+        if name == "duplicates":
+            words.append("--skip-duplicates")
+        elif value is True:
+            words.append(option)
+        else:
+            words += [option, str(value)]
+    return words

@@ -1,0 +1,213 @@
+"""A bulk job from its request to its end: images or embeddings in, a served gallery out.
+
+A job is a row of the store that says how far it is. Whoever runs it, by ``ray job submit`` or in
+the service's own cluster, goes on where it was left; what can't work ends it, and leaves nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from serve_app.config import (
+    JobRequest,
+    ServiceArgs,
+    database_url,
+    default_cache_dir,
+    load_pipeline,
+    snapshots_url,
+)
+from serve_app.errors import (
+    FaceServeError,
+    InvalidRequestError,
+    JobConflictError,
+    JobLostError,
+    UnavailableError,
+)
+from serve_app.index.gallery import check_index_type
+from serve_app.index.snapshots import SnapshotStorage
+from serve_app.index.staged import RowOutcome, SettledRows, StagedGallery
+from serve_app.index.store import GalleryStore
+from serve_app.index.store.job_store import JobStore
+from serve_app.jobs.flow import Networks, embedded, extractor_facts
+from serve_app.jobs.holding import Hold, check_held, held
+from serve_app.jobs.inputs.allowed import AllowedInputs
+from serve_app.jobs.inputs.opening import open_input
+from serve_app.jobs.inputs.reading import ImageReader
+from serve_app.jobs.inputs.rows import EmbeddingInput, ImageInput
+from serve_app.jobs.publishing import Publisher
+from serve_app.jobs.report import summary, write_report
+from serve_app.jobs.settling import COMMIT_ROWS, PATIENCE_S, Settling, settled, settled_embeddings
+from serve_app.models.zoo.opening import Watch, unwatched
+from serve_app.types import IndexType, Job, JobMode, JobState
+
+logger = logging.getLogger(__name__)
+
+EXACT_ROWS = 100_000
+"""Up to so many rows a gallery is Flat unless the request says otherwise (DESIGN 4)."""
+PROGRESS_S = 2.0
+UNFINISHED = (JobLostError, JobConflictError, UnavailableError)
+"""These end a run and not the job: it can be begun again."""
+
+
+class GalleryJob:
+    """Runs jobs of the service that ``service`` and ``environ`` describe, in the Ray cluster that
+    this process is connected to. ``allowed``: prefixes of what may be read, None: anything.
+    ``say`` is given lines for a user."""
+
+    def __init__(
+        self,
+        service: ServiceArgs,
+        environ: Mapping[str, str],
+        *,
+        allowed: tuple[str, ...] | None,
+        say: Callable[[str], None],
+        watch: Watch = unwatched,
+    ) -> None:
+        self._service = service
+        self._networks = Networks(
+            load_pipeline(service.pipeline),
+            service.limits,
+            service.cache_dir or default_cache_dir(environ),
+            watch,
+        )
+        self._store = GalleryStore(database_url(service, environ), create=False)
+        self._jobs = JobStore(self._store)
+        self._allowed = None if allowed is None else AllowedInputs(allowed)
+        self._say = say
+
+    def close(self) -> None:
+        self._store.close()
+
+    def run(self, job_id: str) -> Job:
+        """The job as it ended: DONE or FAILED.
+
+        Raises JobConflictError, JobLostError, UnavailableError: it can be begun again.
+        """
+        with held(self._jobs, job_id) as (hold, job):
+            if job.state.is_final:
+                return job
+            try:
+                return self._run(job, hold)
+            except UNFINISHED:
+                raise
+            except FaceServeError as error:
+                return self._jobs.end(job_id, JobState.FAILED, str(error))
+
+    def _run(self, job: Job, hold: Hold) -> Job:
+        request = JobRequest.model_validate_json(job.request)
+        given = open_input(request, self._allowed)
+        wanted = self._wanted(request, given)
+        job = self._jobs.begin(job.id, hold.holder, wanted, given.total, given.fingerprint)
+        if job.done:
+            self._say(f"going on at row {job.done} of {job.total}")
+        settling = Settling(self._jobs, job, hold.holder, request, patience_s=PATIENCE_S)
+        self._settle(settling.run(self._batches(given, job, request)), hold)
+        job = self._jobs.job(job.id)
+        if not job.accepted:
+            raise InvalidRequestError(_none_accepted(self._jobs, job))
+        if url := request.report or self._usual_report(job):
+            write_report(url, self._jobs.rows(job.id))
+        for line in summary(job, self._jobs.rows(job.id)):
+            self._say(line)
+        publisher = Publisher(
+            self._store,
+            SnapshotStorage(snapshots_url(self._service)),
+            self._service,
+            hold.holder,
+            partial(check_held, hold),
+            self._say,
+        )
+        publisher.publish(job, wanted.compatible_with)
+        return self._jobs.job(job.id)
+
+    def _wanted(self, request: JobRequest, given: ImageInput | EmbeddingInput) -> StagedGallery:
+        """Raises InvalidRequestError for an index type that can't work."""
+        if isinstance(given, EmbeddingInput):
+            model_id, dimension, compatible = given.model_id, given.dimension, frozenset[str]()
+        else:
+            facts = extractor_facts(self._networks, self._service.jobs)
+            model_id, dimension, compatible = facts
+        target = self._store.describe([request.key]).get(request.key)
+        if request.mode is JobMode.APPEND and target is not None:
+            index_type, metric = target.index_type, target.metric
+        else:
+            usual = IndexType.FLAT if given.total <= EXACT_ROWS else IndexType.HNSW32
+            found = usual if target is None else target.index_type
+            index_type, metric = request.index_type or found, request.metric
+        check_index_type(index_type, dimension, metric)
+        return StagedGallery(index_type, metric, dimension, model_id, compatible)
+
+    def _batches(
+        self, given: ImageInput | EmbeddingInput, job: Job, request: JobRequest
+    ) -> Iterator[SettledRows]:
+        if job.done >= given.total:
+            return iter(())
+        if isinstance(given, EmbeddingInput):
+            batches = given.batches(job.done, COMMIT_ROWS)
+            return (settled_embeddings(batch, request.input) for batch in batches)
+        reader = partial(ImageReader, self._service.limits, self._service.fetch, self._allowed)
+        flow = embedded(given, job.done, reader, self._networks, self._service.jobs)
+        return map(settled, flow)
+
+    def _settle(self, commits: Iterator[Job], hold: Hold) -> None:
+        shown = 0.0
+        for job in commits:
+            check_held(hold)
+            if time.monotonic() - shown >= PROGRESS_S or job.done == job.total:
+                shown = time.monotonic()
+                self._say(progress(job))
+
+    def _usual_report(self, job: Job) -> str:
+        return str(self._service.data_dir / "jobs" / f"{job.id}.parquet")
+
+
+def submitted_job(
+    job_id: str,
+    request: JobRequest,
+    service: ServiceArgs,
+    environ: Mapping[str, str],
+    *,
+    say: Callable[[str], None],
+    watch: Watch = unwatched,
+) -> Job:
+    """Submit ``request`` and run it here; or go on with it. Raises as ``GalleryJob.run``, and
+    OperationReusedError if the job of this id is another."""
+    store = GalleryStore(database_url(service, environ), create=False)
+    try:
+        JobStore(store).submit(job_id, request.key, request.mode, request.text(), request.digest())
+    finally:
+        store.close()
+    return run_job(job_id, service, environ, allowed=None, say=say, watch=watch)
+
+
+def run_job(
+    job_id: str,
+    service: ServiceArgs,
+    environ: Mapping[str, str],
+    *,
+    allowed: tuple[str, ...] | None,
+    say: Callable[[str], None] = logger.info,
+    watch: Watch = unwatched,
+) -> Job:
+    """See ``GalleryJob.run``."""
+    running = GalleryJob(service, environ, allowed=allowed, say=say, watch=watch)
+    try:
+        return running.run(job_id)
+    finally:
+        running.close()
+
+
+def progress(job: Job) -> str:
+    """A line: how far, how fast, how long still."""
+    line = f"{job.done} of {job.total} rows, {job.rate:.0f}/s, {job.rejected} rejected"
+    left = job.left_s
+    return line if left is None else f"{line}, {left:.0f} s left"
+
+
+def _none_accepted(jobs: JobStore, job: Job) -> str:
+    reasons = [row.reason for row in jobs.rows(job.id) if row.outcome is RowOutcome.REJECTED]
+    first = f": {reasons[0]}" if reasons else ""
+    return f"none of {job.done} rows could be enrolled{first}"

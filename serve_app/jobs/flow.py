@@ -1,0 +1,128 @@
+"""The networks of a job on Ray Data: parts of the input to settled columns, in their order.
+
+Ray Data brings the actor pools, tries again what a dead node had in hand, and holds back stages
+that are faster than the next. Owns how the work is cut and which resources an actor takes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+
+from serve_app.config import JobsConfig, Limits, PipelineConfig
+from serve_app.errors import FaceServeError
+from serve_app.jobs.faces import Columns, FaceEmbedder, FaceFinder, Part
+from serve_app.jobs.inputs.reading import ImageReader
+from serve_app.jobs.inputs.rows import ImageInput
+from serve_app.models.zoo.opening import Watch, open_extractor
+
+PART = 64
+"""Images of a part: 2.4 MB of crops, and half a second of a core, beside which what Ray Data takes
+for a part is little."""
+IN_FLIGHT = 2
+"""Parts that an actor has or is about to have: the next one is there when it is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """``start`` to ``stop`` in parts of ``size``."""
+
+    start: int
+    stop: int
+    size: int = PART
+
+    def __len__(self) -> int:
+        return len(range(self.start, self.stop, self.size))
+
+    def __call__(self, number: int) -> Part:
+        begin = self.start + number * self.size
+        return begin, min(begin + self.size, self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What the actors run. ``watch``: as ``models.zoo.opening`` has it."""
+
+    pipeline: PipelineConfig
+    limits: Limits
+    cache_dir: Path
+    watch: Watch
+
+
+def extractor_facts(networks: Networks, settings: JobsConfig) -> tuple[str, int, frozenset[str]]:
+    """The model id, the dimension of its vectors and the ids it may be mixed with, from where it
+    will run: the driver may have no GPU. Raises ConfigError, ModelError."""
+    ask = ray.remote(_facts).options(num_cpus=settings.cpus, num_gpus=settings.gpus)
+    answer = ray.get(ask.remote(networks))
+    if isinstance(answer, FaceServeError):
+        raise answer
+    facts: tuple[str, int, frozenset[str]] = answer
+    return facts
+
+
+def embedded(
+    rows: ImageInput,
+    start: int,
+    open_reader: Callable[[], ImageReader],
+    networks: Networks,
+    settings: JobsConfig,
+) -> Iterator[Columns]:
+    """Columns with ``vector`` of the input from position ``start`` on, in order and without gaps.
+
+    Raises what an actor raised while it loaded its network, or RayTaskError.
+    """
+    parts = Parts(start, rows.total)
+    _set_context()
+    finders = ActorPoolStrategy(size=settings.detectors, max_tasks_in_flight_per_actor=IN_FLIGHT)
+    embedders = ActorPoolStrategy(size=settings.extractors, max_tasks_in_flight_per_actor=IN_FLIGHT)
+    dataset = (
+        ray.data.range(len(parts), override_num_blocks=len(parts))
+        .map_batches(
+            FaceFinder,
+            fn_constructor_args=(
+                rows,
+                parts,
+                open_reader,
+                networks.pipeline,
+                networks.limits,
+                networks.cache_dir,
+                networks.watch,
+            ),
+            batch_size=None,
+            batch_format="numpy",
+            compute=finders,
+            num_cpus=settings.cpus,
+        )
+        .map_batches(
+            FaceEmbedder,
+            fn_constructor_args=(networks.pipeline, networks.cache_dir, networks.watch),
+            batch_size=PART,
+            batch_format="numpy",
+            compute=embedders,
+            num_cpus=settings.cpus if not settings.gpus else None,
+            num_gpus=settings.gpus or None,
+        )
+    )
+    yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+
+
+def _facts(networks: Networks) -> tuple[str, int, frozenset[str]] | FaceServeError:
+    try:
+        stage = open_extractor(networks.pipeline, networks.cache_dir)
+    except FaceServeError as error:
+        return error
+    return stage.model_id, stage.dimension, stage.compatible_with
+
+
+def _set_context() -> None:
+    """For this driver's datasets."""
+    context = DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
