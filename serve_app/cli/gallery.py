@@ -15,14 +15,16 @@ import typer
 
 from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, open_store
 from serve_app.cli.erase_check import erase_check
+from serve_app.cli.gallery_build import build
 from serve_app.cli.options import JsonOption
 from serve_app.cli.output import facts, print_json, table
 
 if TYPE_CHECKING:
     from serve_app.types import GalleryEntry
 
-app = typer.Typer(help="List, show, export, import, optimize, drop and check galleries.",
+app = typer.Typer(help="Build, list, show, export, import, optimize, drop and check galleries.",
                   no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
+app.command("build")(build)
 app.command("erase-check")(erase_check)
 
 KEYS_A_PAGE = 1000

@@ -32,7 +32,7 @@ def serve(
 
     Prints one line when it is ready; Ctrl-C ends it and leaves nothing running.
     """
-    from serve_app.deployments.environment import loopback_environment
+    from serve_app.deployments.environment import free_port, loopback_environment
 
     started = time.monotonic()
     run_dir = Path(tempfile.mkdtemp(prefix="face-serve-"))
@@ -53,7 +53,11 @@ def serve(
             _fetch_models(application["args"])
         ensure_token(token)
         stop = threading.Event()
-        with running_service(content) as url:
+        dashboard_port = free_port()
+        with running_service(content, dashboard_port=dashboard_port) as url:
+            # For `face-serve gallery build`, with the token beside it.
+            found = token.with_name("dashboard")
+            found.write_text(f"http://127.0.0.1:{dashboard_port}\n", encoding="ascii")
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: stop.set())
             seconds = time.monotonic() - started

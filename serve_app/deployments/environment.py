@@ -6,6 +6,7 @@ and on every worker.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,7 +74,9 @@ def loopback_environment(
         ("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", 8500),
     ):
         wanted[name] = str(usual if is_free(usual) else free_port())
-    return {name: given.get(name, value) for name, value in wanted.items()}
+    # Commands of this environment are what jobs are made of (face-serve-job).
+    path = {"PATH": f"{haproxy.parent}{os.pathsep}{given.get('PATH', os.defpath)}"}
+    return {name: given.get(name, value) for name, value in wanted.items()} | path
 
 
 def is_free(port: int) -> bool:

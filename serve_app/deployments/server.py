@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import re
 import secrets
@@ -25,11 +26,15 @@ from serve_app.deployments.serve_file import logical_cpus
 from serve_app.errors import ConfigError, UnavailableError
 
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
-"""Handles pass by value; only Ray itself uses the object store."""
+"""Handles pass by value; only Ray itself and bulk jobs use the object store."""
+JOB_CPUS = 0.5
+"""Left to the actors of a bulk job (``JobsConfig``): without it the job would wait for good."""
 
 
 @contextlib.contextmanager
-def running_service(content: Mapping[str, Any], *, timeout_s: float = 300) -> Iterator[str]:
+def running_service(
+    content: Mapping[str, Any], *, dashboard_port: int | None = None, timeout_s: float = 300
+) -> Iterator[str]:
     """Start a cluster, deploy ``content`` (a checked Serve file), yield its URL, end everything.
 
     Raises ConfigError if the port is taken or a stage refuses its configuration, UnavailableError
@@ -39,10 +44,10 @@ def running_service(content: Mapping[str, Any], *, timeout_s: float = 300) -> It
     host, port = http.get("host", "127.0.0.1"), http.get("port", 8000)
     if not is_free(port):
         raise ConfigError(f"port {port} is in use: end what listens there or give another --port")
-    dashboard_port = free_port()
+    dashboard_port = dashboard_port or free_port()
     ray.init(
         address="local",
-        num_cpus=max(os.cpu_count() or 1, round(logical_cpus(content) + 0.5)),
+        num_cpus=max(os.cpu_count() or 1, math.ceil(logical_cpus(content) + JOB_CPUS)),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=True,  # its API takes Serve files: `serve deploy` works too
         dashboard_port=dashboard_port,

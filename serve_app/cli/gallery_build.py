@@ -1,0 +1,105 @@
+"""``face-serve gallery build``: a bulk job in the cluster that serves the gallery."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, read_service_args
+from serve_app.cli.job_options import (
+    FailFastOption,
+    IndexTypeOption,
+    InputArgument,
+    JobIdOption,
+    KeepSourcesOption,
+    KeyArgument,
+    KindOption,
+    MaxRejectedOption,
+    MetricOption,
+    ModelIdOption,
+    ModeOption,
+    ReportOption,
+    RootOption,
+    SameFaceOption,
+    SkipDuplicatesOption,
+    request_of,
+    words_of,
+)
+from serve_app.types import JobMode, Metric
+
+PROGRAM = "face-serve-job"
+USUAL_ADDRESS = "http://127.0.0.1:8265"
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Of the cluster's dashboard. Left out: RAY_API_SERVER_ADDRESS, else that of the "
+        f"service that runs here with the same data directory, else {USUAL_ADDRESS}.",
+    ),
+]
+
+
+def build(
+    key: KeyArgument,
+    input: InputArgument,  # noqa: A002 - its name for the user
+    mode: ModeOption = JobMode.CREATE,
+    kind: KindOption = "auto",
+    root: RootOption = None,
+    model_id: ModelIdOption = None,
+    index_type: IndexTypeOption = None,
+    metric: MetricOption = Metric.IP,
+    fail_fast: FailFastOption = False,
+    max_rejected: MaxRejectedOption = None,
+    skip_duplicates: SkipDuplicatesOption = False,
+    same_face: SameFaceOption = None,
+    keep_sources: KeepSourcesOption = False,
+    report: ReportOption = None,
+    job_id: JobIdOption = None,
+    address: AddressOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Enrol a directory, a table or an object store: on the whole cluster, published all at once.
+
+    Follows the job and ends with its exit code. Ctrl-C stops following; the job goes on.
+    """
+    request = request_of(
+        key=key, input=_absolute(input), mode=mode, kind=kind, root=_absolute(root),
+        model_id=model_id, index_type=index_type, metric=metric, fail_fast=fail_fast,
+        max_rejected=max_rejected, duplicates="skip" if skip_duplicates else "keep",
+        same_face=same_face, keep_sources=keep_sources, report=_absolute(report),
+    )  # fmt: skip
+    service = read_service_args(config, data_dir, os.environ)
+    found = dashboard_of(address, service.data_dir, os.environ)
+    from serve_app.jobs.submission import Submission
+
+    name = job_id or uuid4().hex
+    words = [PROGRAM, *words_of(request), "--job-id", name]
+    if config != DEFAULT_CONFIG or config.exists():
+        words += ["--config", str(config.absolute())]
+    words += ["--data-dir", str(service.data_dir)]
+    raise typer.Exit(Submission(found).run(words, name, print))
+
+
+def dashboard_of(address: str | None, data_dir: Path, environ: MutableMapping[str, str]) -> str:
+    """The address to send jobs to. Lets Ray find the token of a service that runs here."""
+    given = address or environ.get("RAY_API_SERVER_ADDRESS")
+    here = data_dir / "ray" / "dashboard"
+    if given is None and here.exists():
+        environ.setdefault("RAY_AUTH_MODE", "token")
+        if "RAY_AUTH_TOKEN" not in environ:
+            environ.setdefault("RAY_AUTH_TOKEN_PATH", str(data_dir / "ray" / "auth_token"))
+        return here.read_text(encoding="ascii").strip()
+    return given or USUAL_ADDRESS
+
+
+def _absolute(place: str | None) -> str | None:
+    """The cluster's working directory is another."""
+    if place is None or "://" in place:
+        return place
+    return str(Path(place).expanduser().absolute())
