@@ -16,6 +16,7 @@ import typer
 from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, open_store
 from serve_app.cli.erase_check import erase_check
 from serve_app.cli.gallery_build import build
+from serve_app.cli.gallery_reembed import reembed
 from serve_app.cli.options import JsonOption
 from serve_app.cli.output import facts, print_json, table
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Build, list, show, export, import, optimize, drop and check galleries.",
                   no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
 app.command("build")(build)
+app.command("reembed")(reembed)
 app.command("erase-check")(erase_check)
 
 KEYS_A_PAGE = 1000

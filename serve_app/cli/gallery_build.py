@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
@@ -23,6 +23,7 @@ from serve_app.cli.job_options import (
     MetricOption,
     ModelIdOption,
     ModeOption,
+    PipelineOption,
     ReportOption,
     RootOption,
     SameFaceOption,
@@ -31,6 +32,9 @@ from serve_app.cli.job_options import (
     words_of,
 )
 from serve_app.types import JobMode, Metric
+
+if TYPE_CHECKING:
+    from serve_app.config import JobRequest, ServiceArgs
 
 PROGRAM = "face-serve-job"
 USUAL_ADDRESS = "http://127.0.0.1:8265"
@@ -51,6 +55,7 @@ def build(
     kind: KindOption = "auto",
     root: RootOption = None,
     model_id: ModelIdOption = None,
+    pipeline: PipelineOption = None,
     index_type: IndexTypeOption = None,
     metric: MetricOption = Metric.IP,
     fail_fast: FailFastOption = False,
@@ -70,7 +75,7 @@ def build(
     """
     request = request_of(
         key=key, input=_absolute(input), mode=mode, kind=kind, root=_absolute(root),
-        model_id=model_id, index_type=index_type, metric=metric, fail_fast=fail_fast,
+        model_id=model_id, pipeline=_pipeline(pipeline), index_type=index_type, metric=metric, fail_fast=fail_fast,
         max_rejected=max_rejected, duplicates="skip" if skip_duplicates else "keep",
         same_face=same_face, keep_sources=keep_sources, report=_absolute(report),
     )  # fmt: skip
@@ -79,11 +84,16 @@ def build(
     from serve_app.jobs.submission import Submission
 
     name = job_id or uuid4().hex
+    words = command_of(request, name, config, service)
+    raise typer.Exit(Submission(found).run(words, name, print))
+
+
+def command_of(request: JobRequest, name: str, config: Path, service: ServiceArgs) -> list[str]:
+    """The command that makes ``request`` in the cluster."""
     words = [PROGRAM, *words_of(request), "--job-id", name]
     if config != DEFAULT_CONFIG or config.exists():
         words += ["--config", str(config.absolute())]
-    words += ["--data-dir", str(service.data_dir)]
-    raise typer.Exit(Submission(found).run(words, name, print))
+    return [*words, "--data-dir", str(service.data_dir)]
 
 
 def dashboard_of(address: str | None, data_dir: Path, environ: MutableMapping[str, str]) -> str:
@@ -96,6 +106,10 @@ def dashboard_of(address: str | None, data_dir: Path, environ: MutableMapping[st
             environ.setdefault("RAY_AUTH_TOKEN_PATH", str(data_dir / "ray" / "auth_token"))
         return here.read_text(encoding="ascii").strip()
     return given or USUAL_ADDRESS
+
+
+def _pipeline(given: str | None) -> str | None:
+    return given if given == "face_recognition" else _absolute(given)
 
 
 def _absolute(place: str | None) -> str | None:

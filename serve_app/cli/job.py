@@ -22,6 +22,7 @@ from serve_app.cli.job_options import (
     MetricOption,
     ModelIdOption,
     ModeOption,
+    PipelineOption,
     ReportOption,
     RootOption,
     SameFaceOption,
@@ -50,6 +51,7 @@ def run(
     kind: KindOption = "auto",
     root: RootOption = None,
     model_id: ModelIdOption = None,
+    pipeline: PipelineOption = None,
     index_type: IndexTypeOption = None,
     metric: MetricOption = Metric.IP,
     fail_fast: FailFastOption = False,
@@ -82,7 +84,7 @@ def run(
     from serve_app.jobs.build_gallery import submitted_job
 
     request = request_of(
-        key=key, input=input, mode=mode, kind=kind, root=root, model_id=model_id,
+        key=key, input=input, mode=mode, kind=kind, root=root, model_id=model_id, pipeline=pipeline,
         index_type=index_type, metric=metric, fail_fast=fail_fast, max_rejected=max_rejected,
         duplicates="skip" if skip_duplicates else "keep", same_face=same_face,
         keep_sources=keep_sources, report=report,

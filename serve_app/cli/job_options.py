@@ -34,6 +34,10 @@ RootOption = Annotated[
     str | None, typer.Option(help="Where relative paths of the input begin, if not beside it.")
 ]
 ModelIdOption = Annotated[str | None, typer.Option(help="Of the model that made ready embeddings.")]
+PipelineOption = Annotated[
+    str | None,
+    typer.Option("--pipeline", metavar="FILE", help="A pipeline file, instead of the service's."),
+]
 IndexTypeOption = Annotated[
     str | None,
     typer.Option(

@@ -19,7 +19,8 @@ class JobRequest(StrictModel):
     """``input``: a path or URL (``s3://``, ``gs://``, http(s)) of an annotation file or the
     directory that holds ``gallery.txt``, a directory with a folder for each identity, or a table
     (CSV, Parquet, or a directory of Parquet files); ``root``: where its relative paths begin, left
-    out, where the input lies. ``model_id``: of ready embeddings.
+    out, where the input lies. ``model_id``: of ready embeddings. ``pipeline``: a pipeline file;
+    left out, the service's.
 
     ``index_type``: left out, that of the gallery that is replaced, else Flat up to 100,000 rows and
     HNSW32 above. ``max_rejected``: of the input, a number of rows ("100") or a share ("5%"); with
@@ -36,6 +37,7 @@ class JobRequest(StrictModel):
     kind: InputKind = "auto"
     root: str | None = None
     model_id: str | None = None
+    pipeline: str | None = None
     index_type: str | None = None
     metric: Metric = Metric.IP
     max_rejected: str | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 from serve_app.config import (
@@ -27,6 +28,7 @@ from serve_app.errors import (
     UnavailableError,
 )
 from serve_app.index.gallery import check_index_type
+from serve_app.index.loading import Loader
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.staged import RowOutcome, SettledRows, StagedGallery
 from serve_app.index.store import GalleryStore
@@ -39,9 +41,10 @@ from serve_app.jobs.inputs.reading import ImageReader
 from serve_app.jobs.inputs.rows import EmbeddingInput, ImageInput
 from serve_app.jobs.publishing import Publisher
 from serve_app.jobs.report import summary, write_report
+from serve_app.jobs.same_faces import same_faces, write_same_faces
 from serve_app.jobs.settling import COMMIT_ROWS, PATIENCE_S, Settling, settled, settled_embeddings
 from serve_app.models.zoo.opening import Watch, unwatched
-from serve_app.types import IndexType, Job, JobMode, JobState
+from serve_app.types import IndexType, Job, JobMode, JobState, Shard
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +70,8 @@ class GalleryJob:
         watch: Watch = unwatched,
     ) -> None:
         self._service = service
-        self._networks = Networks(
-            load_pipeline(service.pipeline),
-            service.limits,
-            service.cache_dir or default_cache_dir(environ),
-            watch,
-        )
+        self._cache_dir = service.cache_dir or default_cache_dir(environ)
+        self._watch = watch
         self._store = GalleryStore(database_url(service, environ), create=False)
         self._jobs = JobStore(self._store)
         self._allowed = None if allowed is None else AllowedInputs(allowed)
@@ -99,19 +98,22 @@ class GalleryJob:
     def _run(self, job: Job, hold: Hold) -> Job:
         request = JobRequest.model_validate_json(job.request)
         given = open_input(request, self._allowed)
-        wanted = self._wanted(request, given)
+        networks = Networks(
+            load_pipeline(request.pipeline or self._service.pipeline),
+            self._service.limits,
+            self._cache_dir,
+            self._watch,
+        )
+        wanted = self._wanted(request, given, networks)
         job = self._jobs.begin(job.id, hold.holder, wanted, given.total, given.fingerprint)
         if job.done:
             self._say(f"going on at row {job.done} of {job.total}")
         settling = Settling(self._jobs, job, hold.holder, request, patience_s=PATIENCE_S)
-        self._settle(settling.run(self._batches(given, job, request)), hold)
+        self._settle(settling.run(self._batches(given, job, request, networks)), hold)
         job = self._jobs.job(job.id)
         if not job.accepted:
             raise InvalidRequestError(_none_accepted(self._jobs, job))
-        if url := request.report or self._usual_report(job):
-            write_report(url, self._jobs.rows(job.id))
-        for line in summary(job, self._jobs.rows(job.id)):
-            self._say(line)
+        self._report(job, request)
         publisher = Publisher(
             self._store,
             SnapshotStorage(snapshots_url(self._service)),
@@ -123,12 +125,14 @@ class GalleryJob:
         publisher.publish(job, wanted.compatible_with)
         return self._jobs.job(job.id)
 
-    def _wanted(self, request: JobRequest, given: ImageInput | EmbeddingInput) -> StagedGallery:
+    def _wanted(
+        self, request: JobRequest, given: ImageInput | EmbeddingInput, networks: Networks
+    ) -> StagedGallery:
         """Raises InvalidRequestError for an index type that can't work."""
         if isinstance(given, EmbeddingInput):
             model_id, dimension, compatible = given.model_id, given.dimension, frozenset[str]()
         else:
-            facts = extractor_facts(self._networks, self._service.jobs)
+            facts = extractor_facts(networks, self._service.jobs)
             model_id, dimension, compatible = facts
         target = self._store.describe([request.key]).get(request.key)
         if request.mode is JobMode.APPEND and target is not None:
@@ -141,7 +145,11 @@ class GalleryJob:
         return StagedGallery(index_type, metric, dimension, model_id, compatible)
 
     def _batches(
-        self, given: ImageInput | EmbeddingInput, job: Job, request: JobRequest
+        self,
+        given: ImageInput | EmbeddingInput,
+        job: Job,
+        request: JobRequest,
+        networks: Networks,
     ) -> Iterator[SettledRows]:
         if job.done >= given.total:
             return iter(())
@@ -149,7 +157,7 @@ class GalleryJob:
             batches = given.batches(job.done, COMMIT_ROWS)
             return (settled_embeddings(batch, request.input) for batch in batches)
         reader = partial(ImageReader, self._service.limits, self._service.fetch, self._allowed)
-        flow = embedded(given, job.done, reader, self._networks, self._service.jobs)
+        flow = embedded(given, job.done, reader, networks, self._service.jobs)
         return map(settled, flow)
 
     def _settle(self, commits: Iterator[Job], hold: Hold) -> None:
@@ -160,8 +168,22 @@ class GalleryJob:
                 shown = time.monotonic()
                 self._say(progress(job))
 
-    def _usual_report(self, job: Job) -> str:
-        return str(self._service.data_dir / "jobs" / f"{job.id}.parquet")
+    def _report(self, job: Job, request: JobRequest) -> None:
+        """Before the switch, so that a job that is done has one."""
+        usual = self._service.data_dir / "jobs" / f"{job.id}.parquet"
+        url = request.report or str(usual)
+        write_report(url, self._jobs.rows(job.id))
+        for line in summary(job, self._jobs.rows(job.id)):
+            self._say(line)
+        if request.same_face is not None:
+            staged = replace(self._jobs.staged(job), key=job.key)
+            loader = Loader(self._store, Shard(), None)
+            among = [("job", loader.load(staged))]
+            if job.mode is JobMode.APPEND:
+                among.append(("gallery", loader.load(self._store.entry(job.key).info)))
+            pairs = same_faces(self._store, staged, among, request.same_face)
+            count = write_same_faces(f"{url.removesuffix('.parquet')}.same-faces.parquet", pairs)
+            self._say(f"{count} pairs of close faces under different labels")
 
 
 def submitted_job(

@@ -1,0 +1,39 @@
+"""Where a gallery's images were, as a table that a job can read: for embedding it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from serve_app.errors import InvalidRequestError
+from serve_app.index.store import GalleryStore
+from serve_app.index.store.job_store import JobStore
+
+PAGE = 10_000
+SCHEMA = pa.schema([("id", pa.int64()), ("path", pa.string()), ("label", pa.string())])
+
+
+def write_sources(store: GalleryStore, key: str, file: Path) -> int:
+    """A Parquet file with id, path and label of each template; how many there are.
+
+    Raises GalleryNotFoundError; InvalidRequestError if the source of some was not kept: they would
+    be lost.
+    """
+    info = store.entry(key).info
+    jobs = JobStore(store)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    count, after = 0, -1
+    with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        while page := jobs.sources(info, after, PAGE):
+            ids, sources, labels = (list(column) for column in zip(*page, strict=True))
+            writer.write_table(pa.table([ids, sources, labels], schema=SCHEMA))
+            count, after = count + len(page), ids[-1]
+    if count < info.size:
+        file.unlink()
+        raise InvalidRequestError(
+            f"gallery {key} has {info.size} templates, and where the image was is known of {count}:"
+            " only galleries that were built with --keep-sources can be embedded anew"
+        )
+    return count
