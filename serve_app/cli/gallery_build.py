@@ -75,9 +75,10 @@ def build(
     """
     request = request_of(
         key=key, input=_absolute(input), mode=mode, kind=kind, root=_absolute(root),
-        model_id=model_id, pipeline=_pipeline(pipeline), index_type=index_type, metric=metric, fail_fast=fail_fast,
-        max_rejected=max_rejected, duplicates="skip" if skip_duplicates else "keep",
-        same_face=same_face, keep_sources=keep_sources, report=_absolute(report),
+        model_id=model_id, pipeline=_pipeline(pipeline), index_type=index_type, metric=metric,
+        fail_fast=fail_fast, max_rejected=max_rejected,
+        duplicates="skip" if skip_duplicates else "keep", same_face=same_face,
+        keep_sources=keep_sources, report=_absolute(report),
     )  # fmt: skip
     service = read_service_args(config, data_dir, os.environ)
     found = dashboard_of(address, service.data_dir, os.environ)
