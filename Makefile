@@ -89,6 +89,10 @@ bench-recall: $(DEV) ## Measure what index types find, whole, in shards, and wit
 bench-forms: $(DEV) ## Measure what a request costs the API in JSON, multipart, msgpack and as a bare image
 	@exec $(BIN)/python -m load_tests.bench_forms $(ARGS)
 
+.PHONY: bench-jobs
+bench-jobs: $(DEV) ## Measure bulk jobs: throughput, memory, scale, a million embeddings (ARGS=--faces DIRECTORY)
+	@exec $(BIN)/python -m load_tests.bench_jobs $(ARGS)
+
 .PHONY: bench-decode
 bench-decode: $(DEV) ## Measure large photographs decoded whole and reduced, ARGS=DIRECTORY: and accuracy
 	@exec $(BIN)/python -m load_tests.bench_decode $(ARGS)
