@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from serve_app.cli import config, db, gallery, index, models
+from serve_app.cli import config, db, gallery, index, jobs, models
 from serve_app.cli.backup import backup, restore
 from serve_app.cli.demo import demo
 from serve_app.cli.evaluate import evaluate
@@ -53,6 +53,7 @@ app.add_typer(config.app, name="config", rich_help_panel=FILES)
 app.command(rich_help_panel=SERVICE)(serve)
 app.command(rich_help_panel=SERVICE, short_help="Enrol and recognise on a running service.")(demo)
 app.add_typer(gallery.app, name="gallery", rich_help_panel=GALLERIES)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=GALLERIES)
 app.command(rich_help_panel=GALLERIES)(backup)
 app.command(rich_help_panel=GALLERIES, short_help="Bring a backup's galleries back.")(restore)
 app.add_typer(db.app, name="db", rich_help_panel=GALLERIES)

@@ -33,7 +33,7 @@ from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.staged import RowOutcome, SettledRows, StagedGallery
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.job_store import JobStore
-from serve_app.jobs.flow import Networks, embedded, extractor_facts
+from serve_app.jobs.flow import Networks, embedded, extractor_facts, shortage
 from serve_app.jobs.holding import Hold, check_held, held
 from serve_app.jobs.inputs.allowed import AllowedInputs
 from serve_app.jobs.inputs.opening import open_input
@@ -157,6 +157,8 @@ class GalleryJob:
             batches = given.batches(job.done, COMMIT_ROWS)
             return (settled_embeddings(batch, request.input) for batch in batches)
         reader = partial(ImageReader, self._service.limits, self._service.fetch, self._allowed)
+        if line := shortage(self._service.jobs):
+            self._say(line)
         flow = embedded(given, job.done, reader, networks, self._service.jobs)
         return map(settled, flow)
 

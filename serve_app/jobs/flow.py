@@ -65,6 +65,22 @@ def extractor_facts(networks: Networks, settings: JobsConfig) -> tuple[str, int,
     return facts
 
 
+def shortage(settings: JobsConfig) -> str | None:
+    """What the actors wait for, where the cluster has no room for them now; a line for a user."""
+    free = ray.available_resources()
+    actors = settings.detectors + settings.extractors
+    wanted = {
+        "CPU": settings.cpus * (settings.detectors if settings.gpus else actors),
+        "GPU": settings.gpus * settings.extractors,
+    }
+    short = [
+        f"{amount:g} {kind}s ({free.get(kind, 0):g} are free)"
+        for kind, amount in wanted.items()
+        if amount > free.get(kind, 0) + 1e-9
+    ]
+    return f"the actors wait for {' and '.join(short)} of the cluster" if short else None
+
+
 def embedded(
     rows: ImageInput,
     start: int,
