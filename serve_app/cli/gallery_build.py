@@ -86,7 +86,7 @@ def build(
 
     name = job_id or uuid4().hex
     words = command_of(request, name, config, service)
-    raise typer.Exit(Submission(found).run(words, name, print))
+    raise typer.Exit(Submission(found).run(words, name, say))
 
 
 def command_of(request: JobRequest, name: str, config: Path, service: ServiceArgs) -> list[str]:
@@ -98,15 +98,23 @@ def command_of(request: JobRequest, name: str, config: Path, service: ServiceArg
 
 
 def dashboard_of(address: str | None, data_dir: Path, environ: MutableMapping[str, str]) -> str:
-    """The address to send jobs to. Lets Ray find the token of a service that runs here."""
-    given = address or environ.get("RAY_API_SERVER_ADDRESS")
+    """The address to send jobs to. Lets Ray find it, before it is imported, with the token of a
+    service that runs here."""
+    found = address or environ.get("RAY_API_SERVER_ADDRESS")
     here = data_dir / "ray" / "dashboard"
-    if given is None and here.exists():
+    if not found and here.exists():
         environ.setdefault("RAY_AUTH_MODE", "token")
         if "RAY_AUTH_TOKEN" not in environ:
             environ.setdefault("RAY_AUTH_TOKEN_PATH", str(data_dir / "ray" / "auth_token"))
-        return here.read_text(encoding="ascii").strip()
-    return given or USUAL_ADDRESS
+        found = here.read_text(encoding="ascii").strip()
+    # What Ray's client is given counts for less than this, and than RAY_ADDRESS.
+    environ["RAY_API_SERVER_ADDRESS"] = found or USUAL_ADDRESS
+    return environ["RAY_API_SERVER_ADDRESS"]
+
+
+def say(line: str) -> None:
+    """At once, into a pipe too."""
+    print(line, flush=True)
 
 
 def _pipeline(given: str | None) -> str | None:

@@ -17,7 +17,7 @@ from serve_app.cli.database import (
     open_store,
     read_service_args,
 )
-from serve_app.cli.gallery_build import AddressOption, command_of, dashboard_of
+from serve_app.cli.gallery_build import AddressOption, command_of, dashboard_of, say
 from serve_app.cli.job_options import JobIdOption, KeyArgument, MaxRejectedOption, request_of
 from serve_app.types import JobMode
 
@@ -44,7 +44,6 @@ def reembed(
     Templates keep their ids. Needs a gallery that was built with --keep-sources.
     """
     from serve_app.jobs.sources import write_sources
-    from serve_app.jobs.submission import Submission
 
     service = read_service_args(config, data_dir, os.environ)
     name = job_id or uuid4().hex
@@ -65,8 +64,10 @@ def reembed(
         keep_sources=True,
     )
     found = dashboard_of(address, service.data_dir, os.environ)
+    from serve_app.jobs.submission import Submission
+
     words = command_of(request, name, config, service)
-    code = Submission(found).run(words, name, print)
+    code = Submission(found).run(words, name, say)
     if code == 0:
         table.unlink()
     raise typer.Exit(code)

@@ -78,11 +78,6 @@ def run(
       2  it can't work, and nothing was changed
       3  it broke off: start it again with the same --job-id, and it goes on where it was
     """
-    import ray
-
-    from serve_app.errors import JobConflictError, JobLostError, UnavailableError
-    from serve_app.jobs.build_gallery import submitted_job
-
     request = request_of(
         key=key, input=input, mode=mode, kind=kind, root=root, model_id=model_id, pipeline=pipeline,
         index_type=index_type, metric=metric, fail_fast=fail_fast, max_rejected=max_rejected,
@@ -93,6 +88,11 @@ def run(
     counts = {"detectors": detectors, "extractors": extractors}
     chosen = {name: count for name, count in counts.items() if count is not None}
     service = service.model_copy(update={"jobs": service.jobs.model_copy(update=chosen)})
+    import ray
+
+    from serve_app.errors import JobConflictError, JobLostError, UnavailableError
+    from serve_app.jobs.build_gallery import submitted_job
+
     name = job_id or uuid4().hex
     print(f"job {name}", flush=True)
     ray.init(log_to_driver=False, logging_level="ERROR")
