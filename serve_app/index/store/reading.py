@@ -39,7 +39,8 @@ _NEWEST = (
     .limit(1)
     .scalar_subquery()
 )
-_DESCRIBE = select(gallery, _NEWEST.label("newest")).where(
+_STANDING = select(gallery, _NEWEST.label("newest"))
+_DESCRIBE = _STANDING.where(
     gallery.c.tenant == TENANT,
     gallery.c.key.in_(bindparam("keys", expanding=True)),
     gallery.c.state == READY,
@@ -56,6 +57,15 @@ def describe(connection: Connection, keys: Sequence[str], shard: Shard) -> dict[
         rows = connection.execute(_DESCRIBE, values)
         found |= {row.key: read_gallery(row, row.newest) for row in rows}
     return found
+
+
+def of_generation(connection: Connection, generation: str, shard: Shard) -> GalleryInfo | None:
+    """Facts of a gallery that is served, staged or kept for a rollback; None if it is gone."""
+    values = {"shards": shard.of, "shard": shard.number}
+    row = connection.execute(
+        _STANDING.where(gallery.c.generation == generation), values
+    ).one_or_none()
+    return None if row is None else read_gallery(row, row.newest)
 
 
 def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEntry]:

@@ -124,8 +124,11 @@ def find(connection: Connection, key: str, *, lock: bool = False) -> Row[Any] | 
     query = select(gallery).where(
         gallery.c.tenant == TENANT, gallery.c.key == key, gallery.c.state == READY
     )
-    # SQLite's BEGIN IMMEDIATE has the whole file already and ignores FOR UPDATE.
-    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if not lock:
+        return connection.execute(query).one_or_none()
+    query = query.with_for_update()  # SQLite has locked the whole file and ignores it
+    # PostgreSQL waits for a row that is another key's then: look again for what took its place.
+    return connection.execute(query).one_or_none() or connection.execute(query).one_or_none()
 
 
 def _locked(connection: Connection, key: str) -> Row[Any]:
