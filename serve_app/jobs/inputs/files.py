@@ -1,0 +1,269 @@
+"""Files wherever they lie: opened, listed and described through fsspec, in words of our own.
+
+The first touch of a bucket or host is bounded: clients that wait for minutes, or look for
+credentials for ever, are left behind. Owns how stores are connected to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import fsspec
+
+from serve_app.config import FetchConfig
+from serve_app.errors import (
+    FaceServeError,
+    InvalidRequestError,
+    TooLargeError,
+    UnavailableError,
+)
+from serve_app.jobs.inputs.allowed import OUTSIDE, AllowedInputs
+from serve_app.jobs.inputs.places import LOCAL, WEB, scheme_of, shown_place
+from serve_app.pipeline.url_images import UrlReader
+
+T = TypeVar("T")
+
+FIRST_ANSWER_S = 10.0
+"""For the first touch of a place; it is tried twice."""
+GUARDED_TABLE_BYTES = 256 * 1024 * 1024
+GUARDED_TABLE_S = 120.0
+PACKAGES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
+"""By scheme: the package that reads it, and the extra that installs it."""
+
+
+def s3_files() -> Any:
+    """Credentials, region and endpoint from the environment, as botocore reads them."""
+    files = fsspec.filesystem(
+        "s3",
+        use_listings_cache=False,
+        config_kwargs={
+            "connect_timeout": 5,
+            "read_timeout": 20,
+            "retries": {"total_max_attempts": 2},
+        },
+    )
+    files.retries = 2  # s3fs's own tries, around botocore's
+    return files
+
+
+def gs_files() -> Any:
+    return fsspec.filesystem("gs", use_listings_cache=False, requests_timeout=20)
+
+
+def web_files() -> Any:
+    from aiohttp import ClientTimeout
+
+    timeout = ClientTimeout(total=None, connect=5, sock_read=20)
+    return fsspec.filesystem("https", client_kwargs={"timeout": timeout})
+
+
+def local_files() -> Any:
+    return fsspec.filesystem("file")
+
+
+CONNECT: Mapping[str, Callable[[], Any]] = {
+    LOCAL: local_files,
+    "s3": s3_files,
+    "gs": gs_files,
+    "http": web_files,
+    "https": web_files,
+}
+"""By scheme: what makes a file system of fsspec. Module functions, so that they travel."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """``stamp``: changes with the content, as far as the store knows: ETag, or time of change."""
+
+    size: int
+    is_directory: bool
+    stamp: str
+
+
+class Files:
+    """Reads places. With ``allowed``, only those: a URL is read whole by the guarded download then.
+
+    Travels to other processes, and connects anew there.
+    """
+
+    def __init__(
+        self,
+        fetch: FetchConfig,
+        allowed: AllowedInputs | None,
+        connect: Mapping[str, Callable[[], Any]] = CONNECT,
+        *,
+        first_answer_s: float = FIRST_ANSWER_S,
+    ) -> None:
+        self.fetch = fetch
+        self.allowed = allowed
+        self._connect = connect
+        self._first_answer_s = first_answer_s
+
+    def facts(self, place: str) -> FileFacts:
+        """Raises InvalidRequestError if it is not there or may not be read, UnavailableError if
+        nobody answers in time."""
+        if self._is_guarded(place):
+            self._bounded(place, lambda: self._probe(place))
+            return FileFacts(0, False, "")
+        files, path = self.opened(place)
+        info = self._bounded(place, lambda: files.info(path))
+        stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("created")
+        return FileFacts(int(info.get("size") or 0), info.get("type") == "directory", str(stamp))
+
+    def names(self, place: str) -> list[str]:
+        """The places right below a directory, sorted. Raises as ``facts``."""
+        files, path = self.opened(place)
+        listed = self._bounded(place, lambda: files.ls(path, detail=False))
+        return sorted(self._place(place, name) for name in listed)
+
+    def below(self, place: str) -> list[str]:
+        """All files below a prefix of a bucket, sorted. Raises as ``facts``."""
+        files, path = self.opened(place)
+        self._bounded(place, lambda: files.info(path))
+        with translated(place):
+            return sorted(self._place(place, name) for name in files.find(path))
+
+    @contextlib.contextmanager
+    def open(self, place: str) -> Iterator[IO[bytes]]:
+        """For reading, at any offset. Raises as ``facts``, also while it is read."""
+        with translated(place):
+            if self._is_guarded(place):
+                yield io.BytesIO(self._fetched(place))
+                return
+            if scheme_of(place) == LOCAL:
+                with Path(place).open("rb") as file:
+                    if self.allowed is not None and not self.allowed.allows_open(file.fileno()):
+                        raise InvalidRequestError(f"{shown_place(place)} {OUTSIDE}")
+                    yield file
+                return
+            files, path = self.opened(place)
+            with files.open(path, "rb") as file:
+                yield file
+
+    def read(self, place: str, start: int = 0, end: int | None = None) -> bytes:
+        """Bytes ``start`` to ``end``. Raises as ``facts``."""
+        if self._is_guarded(place) or scheme_of(place) == LOCAL:
+            with self.open(place) as file:
+                file.seek(start)
+                return file.read() if end is None else file.read(end - start)
+        files, path = self.opened(place)
+        with translated(place):
+            return bytes(files.cat_file(path, start=start or None, end=end))
+
+    def opened(self, place: str) -> tuple[Any, str]:
+        """A file system of fsspec, and the path in it. Raises InvalidRequestError for a scheme that
+        is not read, or whose package is missing."""
+        scheme = scheme_of(place)
+        connect = self._connect.get(scheme)
+        if connect is None:
+            raise InvalidRequestError(
+                f"{scheme}:// is not read: give a path, or an s3://, gs://, http:// or https:// URL"
+            )
+        try:
+            files = self._bounded(place, connect)
+        except ImportError:
+            package, extra = PACKAGES.get(scheme, ("that fsspec needs for it", ""))
+            how = f": install face-serve[{extra}]" if extra else ""
+            raise InvalidRequestError(f"{scheme}:// needs the package {package}{how}") from None
+        return files, place if scheme in WEB or scheme == LOCAL else place.partition("://")[2]
+
+    def _place(self, place: str, name: str) -> str:
+        scheme = scheme_of(place)
+        return name if scheme == LOCAL or "://" in name else f"{scheme}://{name.lstrip('/')}"
+
+    def _is_guarded(self, place: str) -> bool:
+        return self.allowed is not None and scheme_of(place) in WEB
+
+    def _probe(self, place: str) -> None:
+        with contextlib.suppress(TooLargeError):  # one byte came: it is there
+            self._reader(1, self._first_answer_s)(place)
+
+    def _fetched(self, place: str) -> bytes:
+        return self._reader(GUARDED_TABLE_BYTES, GUARDED_TABLE_S)(place)
+
+    def _reader(self, max_bytes: int, timeout_s: float) -> UrlReader:
+        # A redirect would lead out of what is allowed.
+        return UrlReader(
+            allow=self.fetch.allow, max_bytes=max_bytes, timeout_s=timeout_s, max_redirects=0
+        )
+
+    def _bounded(self, place: str, call: Callable[[], T]) -> T:
+        if scheme_of(place) == LOCAL:
+            with translated(place):
+                return call()
+        for left in (1, 0):
+            try:
+                with translated(place):
+                    return within(self._first_answer_s, call)
+            except UnavailableError:
+                if not left:
+                    raise
+        raise AssertionError
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What ``call`` returns or raises. Raises TimeoutError; the call then goes on in a thread that
+    nobody waits for."""
+    answers: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(call())
+        except BaseException as error:  # raised below
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="first-answer", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise TimeoutError
+    return answers[0]
+
+
+@contextlib.contextmanager
+def translated(place: str) -> Iterator[None]:
+    """What a store's client raises, as InvalidRequestError or UnavailableError that name the place.
+
+    Other errors of ours, and of pyarrow's about what is in a file, pass.
+    """
+    try:
+        yield
+    except (FaceServeError, ImportError):
+        raise
+    except FileNotFoundError:
+        raise InvalidRequestError(f"there is no {shown_place(place)}") from None
+    except PermissionError:
+        raise InvalidRequestError(_denied(place)) from None
+    except IsADirectoryError:
+        raise InvalidRequestError(f"{shown_place(place)} is a directory: name a file") from None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] == "pyarrow" or isinstance(error, ValueError):
+            raise
+        if _is_about_credentials(error):
+            raise InvalidRequestError(_denied(place)) from None
+        why = getattr(error, "strerror", None) if scheme_of(place) == LOCAL else None
+        what = why or "it does not answer, or not as such a store does"
+        raise UnavailableError(f"{shown_place(place)} can't be read: {what}") from None
+
+
+def _denied(place: str) -> str:
+    if scheme_of(place) == LOCAL:
+        return f"{shown_place(place)} may not be read by this user"
+    return (
+        f"{shown_place(place)} may not be read: give the cluster's environment credentials for it"
+    )
+
+
+def _is_about_credentials(error: Exception) -> bool:
+    """By name: the clients' packages need not be installed."""
+    names = [kind.__name__ for kind in type(error).mro()]
+    return any("Credential" in name or "Auth" in name for name in names)
