@@ -94,10 +94,9 @@ def test_all_that_is_wrong_is_told() -> None:
 def test_what_limits_or_reports_may_change_between_runs() -> None:
     free = {"max_rejected", "fail_fast", "same_face", "report"}
     asked = request()
-    for name, value in EVERYTHING.items():
-        other = asked.model_copy(update={name: value})
-        if name != "key":
-            assert (other.digest() == asked.digest()) is (name in free), name
+    for name in EVERYTHING.keys() - {"key"}:
+        other = request(**{name: EVERYTHING[name]})
+        assert (other.digest() == asked.digest()) is (name in free), name
     assert request(key="guests").digest() != asked.digest()
 
 

@@ -27,7 +27,8 @@ FINAL = tuple(str(state) for state in JobState if state.is_final)
 def submit(
     connection: Connection, job_id: str, key: str, mode: JobMode, request: str, digest: str
 ) -> Job:
-    """A new job, or the one of this id if the same was asked. Raises OperationReusedError."""
+    """A new job, or the one of this id if the same was asked. What its digest leaves out (limits,
+    the report) is from now on as it is asked now. Raises OperationReusedError."""
     row = find(connection, job_id, lock=True)
     if row is None:
         now = time.time()
@@ -50,6 +51,8 @@ def submit(
         raise OperationReusedError(
             f"job {job_id} was begun with other arguments: give the same ones, or another job id"
         )
+    if row is not None and row.state not in FINAL:
+        connection.execute(update(job).where(job.c.id == job_id).values(request=request))
     return read(connection, job_id)
 
 
