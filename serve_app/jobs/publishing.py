@@ -58,9 +58,9 @@ class Publisher:
             if staged.size >= self._service.index.exact_until:
                 self._build(staged, self._still_wanted)
             begun = time.monotonic()
-            if not wait_until_warm(self._store, staged.generation, WARM_S):
-                logger.warning("not every replica has loaded the gallery; it is switched to now")
-            self._say(f"replicas were ready after {time.monotonic() - begun:.1f} s")
+            warm = wait_until_warm(self._store, staged.generation, WARM_S)
+            how = "the replicas were ready" if warm else "not every replica has loaded the gallery"
+            self._say(f"{how} after {time.monotonic() - begun:.1f} s")
         self._still_wanted()
         begun = time.monotonic()
         info = self._jobs.publish(job.id, self._holder, _message(job), compatible_with)

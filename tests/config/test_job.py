@@ -126,7 +126,22 @@ def test_rejected_limit(text: str, total: int, limit: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "%", "-1", "-1%", "1.5", "1e3", "nan", "inf", "nan%", "inf%", "five", "5%%", "100.1%", "٥"],
+    [
+        "",
+        "%",
+        "-1",
+        "-1%",
+        "1.5",
+        "1e3",
+        "nan",
+        "inf",
+        "nan%",
+        "inf%",
+        "five",
+        "5%%",
+        "100.1%",
+        "٥",
+    ],
 )
 def test_rejected_limits_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="share"):

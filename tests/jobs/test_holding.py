@@ -22,9 +22,7 @@ from .samples import JOB, begun, submitted
 
 
 @pytest.fixture
-def any_jobs(
-    database: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[JobStore]:
+def any_jobs(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JobStore]:
     store = GalleryStore(new_url(database, request, tmp_path))
     yield JobStore(store)
     store.close()
@@ -71,7 +69,7 @@ def test_a_dead_runs_job_can_be_taken(any_jobs: JobStore, monkeypatch: pytest.Mo
     dead = Hold(any_jobs, JOB)
     dead.take()
     try:
-        with pytest.raises(JobConflictError, match="can be begun again in [01] s"):
+        with pytest.raises(JobConflictError, match=r"can be begun again in [01] s"):
             Hold(any_jobs, JOB).take()
         time.sleep(0.6)
         with held(any_jobs, JOB) as (hold, job):

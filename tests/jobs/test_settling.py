@@ -213,6 +213,7 @@ def cancelled(jobs: JobStore) -> Iterator[SettledRows]:
 
 def test_what_was_asked_about_repeated_images(store: GalleryStore, jobs: JobStore) -> None:
     """And about their sources."""
+
     def batch() -> SettledRows:
         return settled(columns(4, digests=[b"a", b"b", b"a", b""], labels=["x", "x", "x", "x"]))
 
@@ -308,5 +309,5 @@ def test_ready_embeddings_without_ids(store: GalleryStore, jobs: JobStore) -> No
 
 
 def test_ids_that_come_twice_are_refused(jobs: JobStore) -> None:
-    with pytest.raises(InvalidRequestError, match="row 1 has id 4.*sort the input"):
+    with pytest.raises(InvalidRequestError, match=r"row 1 has id 4.*sort the input"):
         settle(jobs, [settled_embeddings(embedding_rows(0, 2, ids=[4, 4]), "t")])

@@ -62,7 +62,7 @@ def test_refused_where_some_would_be_lost(kept: GalleryStore, tmp_path: Path) ->
 
 def test_refused_where_none_was_kept(store: GalleryStore, tmp_path: Path) -> None:
     build(store, "staff", 3)
-    with pytest.raises(InvalidRequestError, match="has 3 templates, .* known of 0"):
+    with pytest.raises(InvalidRequestError, match=r"has 3 templates, .* known of 0"):
         write_sources(store, "staff", tmp_path / "sources.parquet")
     assert not list(tmp_path.glob("sources*"))
 
