@@ -30,7 +30,8 @@ def open_input(
     """What ``request`` names. ``allowed``: what it may name, None: anything. ``fetch``: private
     hosts that may be read all the same; ``files`` replaces what opens files.
 
-    Raises InvalidRequestError with one sentence on what is wrong, FetchError for a URL, TooLargeError.
+    Raises InvalidRequestError with one sentence on what is wrong; FetchError and
+    TooLargeError for a URL.
     """
     if allowed is not None:
         allowed.check_request(request)

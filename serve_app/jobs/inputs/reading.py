@@ -47,9 +47,11 @@ class ImageReader:
         self._max_bytes = limits.image_bytes
         self._allowed = allowed
         self._files = files or Files(fetch, allowed)
-        redirects = {} if allowed is None else {"max_redirects": 0}
         self._urls = UrlReader(
-            allow=fetch.allow, max_bytes=self._max_bytes, timeout_s=fetch.timeout_s, **redirects
+            allow=fetch.allow,
+            max_bytes=self._max_bytes,
+            timeout_s=fetch.timeout_s,
+            max_redirects=3 if allowed is None else 0,
         )
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="image")
 
