@@ -160,7 +160,7 @@ def rollback(
         now, before = store.entry(key).info, jobs.previous(key)
         if not yes:
             typer.confirm(
-                f"Serve {before.size} templates of model {before.model_id} as gallery {key} instead "
+                f"Serve {before.size} templates of model {before.model_id} as {key}, instead "
                 f"of {now.size} of model {now.model_id}?",
                 abort=True,
             )

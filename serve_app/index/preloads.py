@@ -76,8 +76,9 @@ class Preloads:
 
     def _load(self, info: GalleryInfo) -> None:
         """Never raises: where it failed, whoever waits for it reads the gallery himself."""
-        if info.generation not in self._loads:
-            return
+        with self._lock:  # ``begin`` has it until the load is known
+            if info.generation not in self._loads:
+                return
         try:
             loaded = self._loader.load(info, breathe)
         except Exception as error:
