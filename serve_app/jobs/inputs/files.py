@@ -31,7 +31,10 @@ T = TypeVar("T")
 
 FIRST_ANSWER_S = 10.0
 """For the first touch of a place; it is tried twice."""
-GUARDED_TABLE_BYTES = 256 * 1024 * 1024
+SILENT = "it does not answer, or not as such a store does"
+WHOLE_BYTES = 256 * 1024 * 1024
+"""Of a table that is held in memory, as its host does not serve parts, or by the guarded
+download."""
 GUARDED_TABLE_S = 120.0
 PACKAGES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
 """By scheme: the package that reads it, and the extra that installs it."""
@@ -143,6 +146,9 @@ class Files:
                     yield file
                 return
             files, path = self.opened(place)
+            if scheme_of(place) in WEB and not files.info(path).get("partial"):
+                yield io.BytesIO(self._whole(files, path))
+                return
             with files.open(path, "rb") as file:
                 yield file
 
@@ -185,7 +191,17 @@ class Files:
             self._reader(1, self._first_answer_s)(place)
 
     def _fetched(self, place: str) -> bytes:
-        return self._reader(GUARDED_TABLE_BYTES, GUARDED_TABLE_S)(place)
+        return self._reader(WHOLE_BYTES, GUARDED_TABLE_S)(place)
+
+    def _whole(self, files: Any, path: str) -> bytes:
+        """From a host that does not serve parts of files."""
+        content = bytes(files.cat_file(path, end=WHOLE_BYTES + 1))
+        if len(content) > WHOLE_BYTES:
+            raise TooLargeError(
+                f"{shown_place(path)} is over {WHOLE_BYTES} bytes, and its host does not serve "
+                "parts of files: put it into a bucket"
+            )
+        return content
 
     def _reader(self, max_bytes: int, timeout_s: float) -> UrlReader:
         # A redirect would lead out of what is allowed.
@@ -239,19 +255,28 @@ def translated(place: str) -> Iterator[None]:
         yield
     except (FaceServeError, ImportError):
         raise
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        # fsspec says so of a host that does not answer, too.
+        cause = error.__cause__
+        answered = not isinstance(cause, OSError) or isinstance(cause, FileNotFoundError)
+        if scheme_of(place) in WEB and not (answered and getattr(cause, "status", 404) == 404):
+            raise UnavailableError(f"{shown_place(place)} can't be read: {SILENT}") from None
         raise InvalidRequestError(f"there is no {shown_place(place)}") from None
     except PermissionError:
         raise InvalidRequestError(_denied(place)) from None
     except IsADirectoryError:
         raise InvalidRequestError(f"{shown_place(place)} is a directory: name a file") from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] == "pyarrow" or isinstance(error, ValueError):
+        if type(error).__module__.partition(".")[0] == "pyarrow":
             raise
+        if isinstance(error, ValueError):
+            raise InvalidRequestError(
+                f"{shown_place(place)} can't be read: check how it is written"
+            ) from None
         if _is_about_credentials(error):
             raise InvalidRequestError(_denied(place)) from None
         why = getattr(error, "strerror", None) if scheme_of(place) == LOCAL else None
-        what = why or "it does not answer, or not as such a store does"
+        what = why or SILENT
         raise UnavailableError(f"{shown_place(place)} can't be read: {what}") from None
 
 
