@@ -11,6 +11,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -107,6 +108,11 @@ class Files:
         self.allowed = allowed
         self._connect = connect
         self._first_answer_s = first_answer_s
+        self._connected: dict[str, Any] = {}
+        self._held: tuple[str, bytes] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_connected": {}, "_held": None}
 
     def facts(self, place: str) -> FileFacts:
         """Raises InvalidRequestError if it is not there or may not be read, UnavailableError if
@@ -137,7 +143,7 @@ class Files:
         """For reading, at any offset. Raises as ``facts``, also while it is read."""
         with translated(place):
             if self._is_guarded(place):
-                yield io.BytesIO(self._fetched(place))
+                yield io.BytesIO(self._whole(place, partial(self._fetched, place)))
                 return
             if scheme_of(place) == LOCAL:
                 with Path(place).open("rb") as file:
@@ -147,7 +153,8 @@ class Files:
                 return
             files, path = self.opened(place)
             if scheme_of(place) in WEB and not files.info(path).get("partial"):
-                yield io.BytesIO(self._whole(files, path))
+                unguarded = partial(files.cat_file, path, end=WHOLE_BYTES + 1)
+                yield io.BytesIO(self._whole(place, unguarded))
                 return
             with files.open(path, "rb") as file:
                 yield file
@@ -172,7 +179,9 @@ class Files:
                 f"{scheme}:// is not read: give a path, or an s3://, gs://, http:// or https:// URL"
             )
         try:
-            files = self._bounded(place, connect)
+            if scheme not in self._connected:
+                self._connected[scheme] = self._bounded(place, connect)
+            files = self._connected[scheme]
         except ImportError:
             package, extra = PACKAGES.get(scheme, ("that fsspec needs for it", ""))
             how = f": install face-serve[{extra}]" if extra else ""
@@ -193,15 +202,17 @@ class Files:
     def _fetched(self, place: str) -> bytes:
         return self._reader(WHOLE_BYTES, GUARDED_TABLE_S)(place)
 
-    def _whole(self, files: Any, path: str) -> bytes:
-        """From a host that does not serve parts of files."""
-        content = bytes(files.cat_file(path, end=WHOLE_BYTES + 1))
-        if len(content) > WHOLE_BYTES:
-            raise TooLargeError(
-                f"{shown_place(path)} is over {WHOLE_BYTES} bytes, and its host does not serve "
-                "parts of files: put it into a bucket"
-            )
-        return content
+    def _whole(self, place: str, fetch: Callable[[], bytes]) -> bytes:
+        """From a host that does not serve parts of files, or by the guard; the last is kept."""
+        if self._held is None or self._held[0] != place:
+            content = bytes(fetch())
+            if len(content) > WHOLE_BYTES:
+                raise TooLargeError(
+                    f"{shown_place(place)} is over {WHOLE_BYTES} bytes, and its host does not "
+                    "serve parts of files: put it into a bucket"
+                )
+            self._held = place, content
+        return self._held[1]
 
     def _reader(self, max_bytes: int, timeout_s: float) -> UrlReader:
         # A redirect would lead out of what is allowed.

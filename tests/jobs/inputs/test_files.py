@@ -117,7 +117,7 @@ def test_what_clients_raise(
 def test_within() -> None:
     assert within(5, lambda: 3) == 3
     with pytest.raises(KeyError):
-        within(5, lambda: {}["a"])
+        within(5, lambda: dict[str, int]()["a"])
     with pytest.raises(TimeoutError):
         within(0.05, lambda: time.sleep(1))
 

@@ -193,10 +193,20 @@ def test_s3_by_its_own_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert sources(found)[0] == f"s3://bucket/x/{expected}"
         with pytest.raises(InvalidRequestError, match="there is no s3://missing/x"):
             open_input(request("s3://missing/x"), None)
+        for name, value in (("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", os.devnull),
+                            ("AWS_SHARED_CREDENTIALS_FILE", os.devnull)):  # fmt: skip
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        fsspec.filesystem("s3").clear_instance_cache()
+        with pytest.raises(InvalidRequestError, match="give the cluster's environment credentials"):
+            open_input(request("s3://bucket/x/t.csv"), None)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+        fsspec.filesystem("s3").clear_instance_cache()
     finally:
         server.stop()
     began = time.monotonic()
     with pytest.raises(FaceServeError, match=r"s3://bucket/x/t\.csv can't be read"):
         open_input(request("s3://bucket/x/t.csv"), None)
     assert time.monotonic() - began < 25
-    assert os.environ["AWS_ENDPOINT_URL"]

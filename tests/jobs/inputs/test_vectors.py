@@ -12,13 +12,13 @@ from tests.jobs.inputs.samples import vectors
 
 @pytest.mark.parametrize("inner", [pa.float16(), pa.float32(), pa.float64()])
 def test_brought_to_length_1(inner: pa.DataType) -> None:
-    given = np.array([[3, 4], [0, -2]], dtype=inner.to_pandas_dtype())
+    given = [np.array(row, dtype=inner.to_pandas_dtype()) for row in ([3, 4], [0, -2])]
     for kind in (pa.list_(inner), pa.large_list(inner), pa.list_(inner, 2)):
-        column = pa.array(list(given), pa.list_(inner)).cast(kind)
+        column = pa.array(given, pa.list_(inner)).cast(kind)
         found, faults = vectors_of(column, 2)
         assert faults == {}
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, [[0.6, 0.8], [0, -1]], atol=1e-7)
+        assert np.allclose(found, [[0.6, 0.8], [0, -1]], atol=1e-7)
 
 
 def test_of_length_1_stay_as_they_are() -> None:
