@@ -18,7 +18,7 @@ def test_brought_to_length_1(inner: pa.DataType) -> None:
         found, faults = vectors_of(column, 2)
         assert faults == {}
         assert found.dtype == np.float32
-        assert np.allclose(found, [[0.6, 0.8], [0, -1]], atol=1e-7)
+        assert np.allclose(found, [[0.6, 0.8], [0.0, -1.0]], atol=1e-7)
 
 
 def test_of_length_1_stay_as_they_are() -> None:
