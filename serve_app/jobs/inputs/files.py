@@ -122,6 +122,8 @@ class Files:
             return FileFacts(0, False, "")
         files, path = self.opened(place)
         info = self._bounded(place, lambda: files.info(path))
+        if info.get("type") not in ("file", "directory"):  # a pipe would be waited for
+            raise InvalidRequestError(f"{shown_place(place)} is neither a file nor a directory")
         stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("created")
         return FileFacts(int(info.get("size") or 0), info.get("type") == "directory", str(stamp))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import sys
 import time
@@ -189,3 +190,19 @@ async def test_a_host_that_does_not_serve_parts(monkeypatch: pytest.MonkeyPatch)
 def test_an_address_that_makes_no_sense() -> None:
     with pytest.raises(InvalidRequestError, match="check how it is written"):
         files(s3=lambda: Failing(ValueError("x"))).facts("s3://b b/a")
+
+
+def test_links_and_pipes(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").write_bytes(b"b")
+    for name in "ab":
+        (tmp_path / f"to_{name}").symlink_to(tmp_path / name)
+    assert files().facts(f"{tmp_path}/to_a").is_directory
+    facts = files().facts(f"{tmp_path}/to_b")
+    assert (facts.size, facts.is_directory) == (1, False)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidRequestError, match="neither a file nor a directory"):
+        files().facts(f"{tmp_path}/pipe")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    with pytest.raises(InvalidRequestError):
+        files().facts(f"{tmp_path}/nowhere")

@@ -102,6 +102,18 @@ def test_parts_in_their_order_read_each_row_once(tmp_path: Path) -> None:
         assert Counting.read <= count
 
 
+def test_after_a_failure_it_begins_anew(tmp_path: Path) -> None:
+    images = opened(tmp_path, {"bytes": [b"a"] * 200, "label": ["A"] * 200}, 50)
+    content = (tmp_path / "t.parquet").read_bytes()
+    assert len(list(images.rows(0, 10))) == 10
+    (tmp_path / "t.parquet").write_bytes(b"\0" * len(content))
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError, match="is damaged"):
+            list(images.rows(190, 200))
+    (tmp_path / "t.parquet").write_bytes(content)
+    assert len(list(images.rows(190, 200))) == 10
+
+
 def test_a_copy_begins_anew(tmp_path: Path) -> None:
     images = opened(tmp_path, {"bytes": [b"a", b"b", b"c"], "label": ["A", "B", "C"]})
     assert [row.image for row in images.rows(0, 2)] == [b"a", b"b"]
