@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from serve_app.errors import InvalidRequestError
 from serve_app.jobs.inputs.files import Files
 from serve_app.jobs.inputs.listed import ImageList, ListedImages
 from serve_app.jobs.inputs.places import name_of
@@ -16,6 +17,9 @@ from serve_app.pipeline.annotation_lines import (
 )
 from serve_app.pipeline.faults import Faults
 
+LARGEST = 1 << 30
+"""Bytes: ten million lines. What is larger is, mostly, no list at all."""
+
 
 def read_annotations(files: Files, place: str, maker: RowMaker) -> ListedImages:
     """Its lines, checked; no image is looked for. A path may come twice: what becomes of that is
@@ -25,6 +29,11 @@ def read_annotations(files: Files, place: str, maker: RowMaker) -> ListedImages:
     names no image.
     """
     name = name_of(place)
+    size = files.facts(place).size
+    if size > LARGEST:
+        raise InvalidRequestError(
+            f"{name} has {size} bytes, a list of images {LARGEST} at most: write a table (Parquet)"
+        )
     content = utf8_content(name, files.read(place))
     faults = Faults()
     images = ImageList()

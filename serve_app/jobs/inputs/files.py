@@ -11,6 +11,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -31,7 +32,10 @@ T = TypeVar("T")
 
 FIRST_ANSWER_S = 10.0
 """For the first touch of a place; it is tried twice."""
-GUARDED_TABLE_BYTES = 256 * 1024 * 1024
+SILENT = "it does not answer, or not as such a store does"
+WHOLE_BYTES = 256 * 1024 * 1024
+"""Of a table that is held in memory, as its host does not serve parts, or by the guarded
+download."""
 GUARDED_TABLE_S = 120.0
 PACKAGES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
 """By scheme: the package that reads it, and the extra that installs it."""
@@ -104,6 +108,11 @@ class Files:
         self.allowed = allowed
         self._connect = connect
         self._first_answer_s = first_answer_s
+        self._connected: dict[str, Any] = {}
+        self._held: tuple[str, bytes] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_connected": {}, "_held": None}
 
     def facts(self, place: str) -> FileFacts:
         """Raises InvalidRequestError if it is not there or may not be read, UnavailableError if
@@ -113,6 +122,8 @@ class Files:
             return FileFacts(0, False, "")
         files, path = self.opened(place)
         info = self._bounded(place, lambda: files.info(path))
+        if info.get("type") not in ("file", "directory"):  # a pipe would be waited for
+            raise InvalidRequestError(f"{shown_place(place)} is neither a file nor a directory")
         stamp = info.get("ETag") or info.get("etag") or info.get("mtime") or info.get("created")
         return FileFacts(int(info.get("size") or 0), info.get("type") == "directory", str(stamp))
 
@@ -134,7 +145,7 @@ class Files:
         """For reading, at any offset. Raises as ``facts``, also while it is read."""
         with translated(place):
             if self._is_guarded(place):
-                yield io.BytesIO(self._fetched(place))
+                yield io.BytesIO(self._whole(place, partial(self._fetched, place)))
                 return
             if scheme_of(place) == LOCAL:
                 with Path(place).open("rb") as file:
@@ -143,6 +154,10 @@ class Files:
                     yield file
                 return
             files, path = self.opened(place)
+            if scheme_of(place) in WEB and not files.info(path).get("partial"):
+                unguarded = partial(files.cat_file, path, end=WHOLE_BYTES + 1)
+                yield io.BytesIO(self._whole(place, unguarded))
+                return
             with files.open(path, "rb") as file:
                 yield file
 
@@ -166,7 +181,9 @@ class Files:
                 f"{scheme}:// is not read: give a path, or an s3://, gs://, http:// or https:// URL"
             )
         try:
-            files = self._bounded(place, connect)
+            if scheme not in self._connected:
+                self._connected[scheme] = self._bounded(place, connect)
+            files = self._connected[scheme]
         except ImportError:
             package, extra = PACKAGES.get(scheme, ("that fsspec needs for it", ""))
             how = f": install face-serve[{extra}]" if extra else ""
@@ -185,7 +202,19 @@ class Files:
             self._reader(1, self._first_answer_s)(place)
 
     def _fetched(self, place: str) -> bytes:
-        return self._reader(GUARDED_TABLE_BYTES, GUARDED_TABLE_S)(place)
+        return self._reader(WHOLE_BYTES, GUARDED_TABLE_S)(place)
+
+    def _whole(self, place: str, fetch: Callable[[], bytes]) -> bytes:
+        """From a host that does not serve parts of files, or by the guard; the last is kept."""
+        if self._held is None or self._held[0] != place:
+            content = bytes(fetch())
+            if len(content) > WHOLE_BYTES:
+                raise TooLargeError(
+                    f"{shown_place(place)} is over {WHOLE_BYTES} bytes, and its host does not "
+                    "serve parts of files: put it into a bucket"
+                )
+            self._held = place, content
+        return self._held[1]
 
     def _reader(self, max_bytes: int, timeout_s: float) -> UrlReader:
         # A redirect would lead out of what is allowed.
@@ -239,19 +268,28 @@ def translated(place: str) -> Iterator[None]:
         yield
     except (FaceServeError, ImportError):
         raise
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        # fsspec says so of a host that does not answer, too.
+        cause = error.__cause__
+        answered = not isinstance(cause, OSError) or isinstance(cause, FileNotFoundError)
+        if scheme_of(place) in WEB and not (answered and getattr(cause, "status", 404) == 404):
+            raise UnavailableError(f"{shown_place(place)} can't be read: {SILENT}") from None
         raise InvalidRequestError(f"there is no {shown_place(place)}") from None
     except PermissionError:
         raise InvalidRequestError(_denied(place)) from None
     except IsADirectoryError:
         raise InvalidRequestError(f"{shown_place(place)} is a directory: name a file") from None
     except Exception as error:
-        if type(error).__module__.partition(".")[0] == "pyarrow" or isinstance(error, ValueError):
+        if type(error).__module__.partition(".")[0] == "pyarrow":
             raise
+        if isinstance(error, ValueError):
+            raise InvalidRequestError(
+                f"{shown_place(place)} can't be read: check how it is written"
+            ) from None
         if _is_about_credentials(error):
             raise InvalidRequestError(_denied(place)) from None
         why = getattr(error, "strerror", None) if scheme_of(place) == LOCAL else None
-        what = why or "it does not answer, or not as such a store does"
+        what = why or SILENT
         raise UnavailableError(f"{shown_place(place)} can't be read: {what}") from None
 
 

@@ -67,15 +67,14 @@ class ParquetImages:
         """The one with ``position`` in it: further on from the last, unless that means reading
         rows that a row group's start lets us leave out, or going back."""
         held = self._held
-        if held is None or not held[0] <= position < held[0] + len(held[1]):
-            if held is None or not (
-                max(held[0], self._table.group_start(position) - 1) <= held[0] + len(held[1])
-                and held[0] <= position
-            ):
-                self._reading = self._from(position)
-            held = next(each for each in self._reading if position < each[0] + len(each[1]))
-            self._held = held
-        return held
+        if held is not None and held[0] <= position < held[0] + len(held[1]):
+            return held
+        reached = -1 if held is None or position < held[0] else held[0] + len(held[1])
+        if self._table.group_start(position) > reached:
+            self._reading = self._from(position)
+        self._held = None  # what fails below must not be gone on with
+        self._held = next(each for each in self._reading if position < each[0] + len(each[1]))
+        return self._held
 
     def _from(self, position: int) -> Iterator[Batch]:
         for batch in self._table.batches(position, self._columns.names, ROWS):

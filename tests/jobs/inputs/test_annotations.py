@@ -41,3 +41,10 @@ def test_of_a_bucket() -> None:
 def test_what_cant_be_used(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         read(tmp_path, content)
+
+
+def test_what_is_too_large_for_a_list(tmp_path: Path) -> None:
+    with (tmp_path / "gallery.txt").open("wb") as file:
+        file.truncate((1 << 30) + 1)  # takes no room
+    with pytest.raises(InvalidRequestError, match="write a table"):
+        read_annotations(files(), f"{tmp_path}/gallery.txt", maker(tmp_path))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -53,15 +52,13 @@ def test_ids_and_faults_stay_with_their_rows(tmp_path: Path) -> None:
     assert (second.id, second.fault) == (9, "has no label")
 
 
-def test_a_million_labels_are_compact() -> None:
+def test_many_labels_are_compact() -> None:
+    count = 50_000
     tracemalloc.start()
-    began = time.monotonic()
-    images = listed(200_000)
-    took = time.monotonic() - began
+    images = listed(count)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 30_000_000, "Python's objects are only those of a chunk"
-    assert took < 20
+    assert peak < 12_000_000, "Python's objects are only those of a chunk"
+    assert len(pickle.dumps(images)) < count * 60
     copied = pickle.loads(pickle.dumps(images))
-    assert len(pickle.dumps(images)) < 200_000 * 60
-    assert pairs(list(copied.rows(199_999, 200_000))) == [("/r/199999.jpg", "person 199999")]
+    assert pairs(list(copied.rows(count - 1, count))) == [("/r/49999.jpg", "person 49999")]

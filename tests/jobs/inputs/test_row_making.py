@@ -19,7 +19,8 @@ def test_sources_are_absolute(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "label", "fault"),
     [(None, "Ann", "no path"), ("", "Ann", "no path"), ("a\0b", "Ann", "NUL"),
-     ("a", None, "no label"), ("a", "", "no label"), ("a", "  ", "no label"), ("a", "A\0", "label holds the character NUL")],
+     ("a", None, "no label"), ("a", "", "no label"), ("a", "  ", "no label"),
+     ("a", "A\0", "label holds the character NUL")],
 )  # fmt: skip
 def test_faults(tmp_path: Path, written: str | None, label: str | None, fault: str) -> None:
     row = maker(tmp_path).row(0, written, label)
