@@ -39,7 +39,7 @@ def test_nothing_more_is_asked_than_a_key_and_an_input() -> None:
     asked = request()
     assert (asked.mode, asked.kind, asked.metric) == (JobMode.CREATE, "auto", Metric.IP)
     assert (asked.duplicates, asked.fail_fast, asked.keep_sources) == ("keep", False, False)
-    assert asked.max_rejected is asked.index_type is asked.same_face is asked.report is None
+    assert (asked.max_rejected, asked.index_type, asked.same_face, asked.report) == (None,) * 4
 
 
 @pytest.mark.parametrize("facts", [LEAST, EVERYTHING])

@@ -13,6 +13,7 @@ import cv2
 import faiss
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from serve_app.config import (
     EnrolConfig,
@@ -194,7 +195,7 @@ class Broken:
         self._seen = 0
         self.input_names = session.input_names
 
-    def run(self, inputs: Tensors) -> Tensors:
+    def run(self, inputs: Tensors) -> dict[str, NDArray[Any]]:
         ((name, output),) = self._session.run(inputs).items()
         vectors = np.array(output)
         numbers = np.arange(self._seen, self._seen + len(vectors))

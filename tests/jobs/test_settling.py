@@ -70,7 +70,7 @@ def test_fast_rows_are_gathered_by_number(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_slow_rows_are_gathered_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(settling.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("serve_app.jobs.settling.time.monotonic", lambda: now[0])
 
     def slow() -> Iterator[SettledRows]:
         for start in range(5):
