@@ -1,84 +1,38 @@
-"""Files wherever they lie: opened, listed and described through fsspec, in words of our own.
+"""Files wherever they lie: opened, listed and described through fsspec.
 
-The first touch of a bucket or host is bounded: clients that wait for minutes, or look for
-credentials for ever, are left behind. Owns how stores are connected to.
+Owns which places may be read, and that the first touch of a bucket or host is bounded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-import fsspec
-
 from serve_app.config import FetchConfig
 from serve_app.errors import (
-    FaceServeError,
     InvalidRequestError,
     TooLargeError,
     UnavailableError,
 )
 from serve_app.jobs.inputs.allowed import OUTSIDE, AllowedInputs
+from serve_app.jobs.inputs.answers import translated, within
 from serve_app.jobs.inputs.places import LOCAL, WEB, scheme_of, shown_place
+from serve_app.jobs.inputs.stores import CONNECT, PACKAGES
 from serve_app.pipeline.url_images import UrlReader
 
 T = TypeVar("T")
 
 FIRST_ANSWER_S = 10.0
 """For the first touch of a place; it is tried twice."""
-SILENT = "it does not answer, or not as such a store does"
 WHOLE_BYTES = 256 * 1024 * 1024
 """Of a table that is held in memory, as its host does not serve parts, or by the guarded
 download."""
 GUARDED_TABLE_S = 120.0
-PACKAGES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
-"""By scheme: the package that reads it, and the extra that installs it."""
-
-
-def s3_files() -> Any:
-    """Credentials, region and endpoint from the environment, as botocore reads them."""
-    files = fsspec.filesystem(
-        "s3",
-        use_listings_cache=False,
-        config_kwargs={
-            "connect_timeout": 5,
-            "read_timeout": 20,
-            "retries": {"total_max_attempts": 2},
-        },
-    )
-    files.retries = 2  # s3fs's own tries, around botocore's
-    return files
-
-
-def gs_files() -> Any:
-    return fsspec.filesystem("gs", use_listings_cache=False, requests_timeout=20)
-
-
-def web_files() -> Any:
-    from aiohttp import ClientTimeout
-
-    timeout = ClientTimeout(total=None, connect=5, sock_read=20)
-    return fsspec.filesystem("https", client_kwargs={"timeout": timeout})
-
-
-def local_files() -> Any:
-    return fsspec.filesystem("file")
-
-
-CONNECT: Mapping[str, Callable[[], Any]] = {
-    LOCAL: local_files,
-    "s3": s3_files,
-    "gs": gs_files,
-    "http": web_files,
-    "https": web_files,
-}
-"""By scheme: what makes a file system of fsspec. Module functions, so that they travel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +84,8 @@ class Files:
     def names(self, place: str) -> list[str]:
         """The places right below a directory, sorted. Raises as ``facts``."""
         files, path = self.opened(place)
-        listed = self._bounded(place, lambda: files.ls(path, detail=False))
-        return sorted(self._place(place, name) for name in listed)
+        with translated(place):
+            return sorted(self._place(place, name) for name in files.ls(path, detail=False))
 
     def below(self, place: str) -> list[str]:
         """All files below a prefix of a bucket, sorted. Raises as ``facts``."""
@@ -234,74 +188,3 @@ class Files:
                 if not left:
                     raise
         raise AssertionError
-
-
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """What ``call`` returns or raises. Raises TimeoutError; the call then goes on in a thread that
-    nobody waits for."""
-    answers: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(call())
-        except BaseException as error:  # raised below
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="first-answer", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise TimeoutError
-    return answers[0]
-
-
-@contextlib.contextmanager
-def translated(place: str) -> Iterator[None]:
-    """What a store's client raises, as InvalidRequestError or UnavailableError that name the place.
-
-    Other errors of ours, and of pyarrow's about what is in a file, pass.
-    """
-    try:
-        yield
-    except (FaceServeError, ImportError):
-        raise
-    except FileNotFoundError as error:
-        # fsspec says so of a host that does not answer, too.
-        cause = error.__cause__
-        answered = not isinstance(cause, OSError) or isinstance(cause, FileNotFoundError)
-        if scheme_of(place) in WEB and not (answered and getattr(cause, "status", 404) == 404):
-            raise UnavailableError(f"{shown_place(place)} can't be read: {SILENT}") from None
-        raise InvalidRequestError(f"there is no {shown_place(place)}") from None
-    except PermissionError:
-        raise InvalidRequestError(_denied(place)) from None
-    except IsADirectoryError:
-        raise InvalidRequestError(f"{shown_place(place)} is a directory: name a file") from None
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] == "pyarrow":
-            raise
-        if isinstance(error, ValueError):
-            raise InvalidRequestError(
-                f"{shown_place(place)} can't be read: check how it is written"
-            ) from None
-        if _is_about_credentials(error):
-            raise InvalidRequestError(_denied(place)) from None
-        why = getattr(error, "strerror", None) if scheme_of(place) == LOCAL else None
-        what = why or SILENT
-        raise UnavailableError(f"{shown_place(place)} can't be read: {what}") from None
-
-
-def _denied(place: str) -> str:
-    if scheme_of(place) == LOCAL:
-        return f"{shown_place(place)} may not be read by this user"
-    return (
-        f"{shown_place(place)} may not be read: give the cluster's environment credentials for it"
-    )
-
-
-def _is_about_credentials(error: Exception) -> bool:
-    """By name: the clients' packages need not be installed."""
-    names = [kind.__name__ for kind in type(error).mro()]
-    return any("Credential" in name or "Auth" in name for name in names)

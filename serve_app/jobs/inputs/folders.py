@@ -8,7 +8,8 @@ from pathlib import Path
 
 from serve_app.errors import InvalidRequestError
 from serve_app.jobs.inputs.allowed import OUTSIDE
-from serve_app.jobs.inputs.files import Files, translated
+from serve_app.jobs.inputs.answers import translated
+from serve_app.jobs.inputs.files import Files
 from serve_app.jobs.inputs.listed import ImageList, ListedImages
 from serve_app.jobs.inputs.places import LOCAL, scheme_of, shown_place
 from serve_app.jobs.inputs.row_making import RowMaker

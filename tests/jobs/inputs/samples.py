@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from serve_app.config import FetchConfig, JobRequest
 from serve_app.jobs.inputs.allowed import AllowedInputs
-from serve_app.jobs.inputs.files import CONNECT, Files
+from serve_app.jobs.inputs.files import Files
 from serve_app.jobs.inputs.row_making import RowMaker
 from serve_app.jobs.inputs.rows import ImageRow
+from serve_app.jobs.inputs.stores import CONNECT
 
 
 def memory_files() -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from serve_app.config import FetchConfig
 from serve_app.errors import FetchError, InvalidRequestError, TooLargeError, UnavailableError
 from serve_app.jobs.inputs.allowed import AllowedInputs
-from serve_app.jobs.inputs.files import CONNECT, Files, gs_files, within
+from serve_app.jobs.inputs.files import Files
 from tests.fetching.server import Site, always, redirect, reply, routes
 from tests.jobs.inputs.samples import files, put
 
@@ -58,13 +57,6 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 def test_schemes_that_are_not_read(place: str) -> None:
     with pytest.raises(InvalidRequestError, match=r":// is not read: give a path, or an s3://"):
         files().facts(place)
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gcsfs", None)
-    found = Files(FetchConfig(), None, {**CONNECT, "gs": gs_files})
-    with pytest.raises(InvalidRequestError, match=r"needs the package gcsfs: .*face-serve\[gcs\]"):
-        found.facts("gs://bucket/a")
 
 
 class Hanging:
@@ -113,14 +105,6 @@ def test_what_clients_raise(
         files(s3=lambda: store).facts("s3://b/a")
     assert store.calls == calls
     assert "10.1.2.3" not in str(caught.value)
-
-
-def test_within() -> None:
-    assert within(5, lambda: 3) == 3
-    with pytest.raises(KeyError):
-        within(5, lambda: dict[str, int]()["a"])
-    with pytest.raises(TimeoutError):
-        within(0.05, lambda: time.sleep(1))
 
 
 def test_a_link_out_of_what_is_allowed_is_not_opened(tmp_path: Path) -> None:
