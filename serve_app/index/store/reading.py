@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from serve_app.index.records import Changes, TemplateRows, label_digest
 from serve_app.index.store.damage import read_gallery, read_templates
-from serve_app.index.store.schema import READY, gallery, snapshot, template
+from serve_app.index.store.schema import HIDDEN, gallery, snapshot, template
 from serve_app.index.store.writing import TENANT, find
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
 
@@ -43,7 +43,7 @@ _STANDING = select(gallery, _NEWEST.label("newest"))
 _DESCRIBE = _STANDING.where(
     gallery.c.tenant == TENANT,
     gallery.c.key.in_(bindparam("keys", expanding=True)),
-    gallery.c.state == READY,
+    gallery.c.state.not_in(HIDDEN),
 )
 """Made once: it is asked before every batch of searches, and making it takes longer than SQLite."""
 
@@ -72,7 +72,7 @@ def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEnt
     """Up to ``limit`` galleries with keys above ``after``, by key."""
     rows = connection.execute(
         select(gallery)
-        .where(gallery.c.tenant == TENANT, gallery.c.key > after, gallery.c.state == READY)
+        .where(gallery.c.tenant == TENANT, gallery.c.key > after, gallery.c.state.not_in(HIDDEN))
         .order_by(gallery.c.key)
         .limit(limit)
     )

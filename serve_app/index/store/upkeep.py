@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from serve_app.index.records import SnapshotRow, Standing
 from serve_app.index.store import job_rows
 from serve_app.index.store.damage import read_gallery
-from serve_app.index.store.schema import READY, gallery, lease, operation, snapshot, template
+from serve_app.index.store.schema import HIDDEN, gallery, lease, operation, snapshot, template
 from serve_app.index.store.writing import change_gallery
 from serve_app.types import Shard
 
@@ -37,7 +37,7 @@ def standings(connection: Connection, shard: Shard, least_size: int) -> list[Sta
     }
     rows = connection.execute(
         select(gallery).where(
-            gallery.c.state == READY,  # a job builds the index of what it stages itself
+            gallery.c.state.not_in(HIDDEN),  # a job builds the index of what it stages itself
             (gallery.c.size >= least_size)
             | (gallery.c.wanted_seq > 0)
             | gallery.c.generation.in_(select(snapshot.c.generation)),
