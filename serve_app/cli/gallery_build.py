@@ -31,7 +31,6 @@ from serve_app.cli.job_options import (
     request_of,
     words_of,
 )
-from serve_app.types import JobMode, Metric
 
 if TYPE_CHECKING:
     from serve_app.config import JobRequest, ServiceArgs
@@ -51,13 +50,13 @@ AddressOption = Annotated[
 def build(
     key: KeyArgument,
     input: InputArgument,  # noqa: A002 - its name for the user
-    mode: ModeOption = JobMode.CREATE,
+    mode: ModeOption = "create",
     kind: KindOption = "auto",
     root: RootOption = None,
     model_id: ModelIdOption = None,
     pipeline: PipelineOption = None,
     index_type: IndexTypeOption = None,
-    metric: MetricOption = Metric.IP,
+    metric: MetricOption = "IP",
     fail_fast: FailFastOption = False,
     max_rejected: MaxRejectedOption = None,
     skip_duplicates: SkipDuplicatesOption = False,

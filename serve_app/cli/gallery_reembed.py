@@ -19,7 +19,6 @@ from serve_app.cli.database import (
 )
 from serve_app.cli.gallery_build import AddressOption, command_of, dashboard_of, say
 from serve_app.cli.job_options import JobIdOption, KeyArgument, MaxRejectedOption, request_of
-from serve_app.types import JobMode
 
 
 def reembed(
@@ -56,7 +55,7 @@ def reembed(
         key=key,
         input=str(table),
         kind="table",
-        mode=JobMode.REPLACE,
+        mode="replace",
         pipeline=pipeline if pipeline == "face_recognition" else str(Path(pipeline).absolute()),
         index_type=info.index_type,
         metric=info.metric,

@@ -31,7 +31,6 @@ from serve_app.cli.job_options import (
 )
 from serve_app.cli.main import run_app
 from serve_app.cli.output import complain
-from serve_app.types import JobMode, JobState, Metric
 
 FAILED, UNFINISHED = 2, 3
 
@@ -47,13 +46,13 @@ app = typer.Typer(
 def run(
     key: KeyArgument,
     input: InputArgument,  # noqa: A002 - its name for the user
-    mode: ModeOption = JobMode.CREATE,
+    mode: ModeOption = "create",
     kind: KindOption = "auto",
     root: RootOption = None,
     model_id: ModelIdOption = None,
     pipeline: PipelineOption = None,
     index_type: IndexTypeOption = None,
-    metric: MetricOption = Metric.IP,
+    metric: MetricOption = "IP",
     fail_fast: FailFastOption = False,
     max_rejected: MaxRejectedOption = None,
     skip_duplicates: SkipDuplicatesOption = False,
@@ -92,6 +91,7 @@ def run(
 
     from serve_app.errors import JobConflictError, JobLostError, UnavailableError
     from serve_app.jobs.build_gallery import submitted_job
+    from serve_app.types import JobState
 
     name = job_id or uuid4().hex
     print(f"job {name}", flush=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from serve_app.cli import job
-from serve_app.cli.job_options import request_of, words_of
+from serve_app.cli.job_options import MetricName, Mode, request_of, words_of
 from serve_app.config import JobRequest
 from serve_app.errors import ConfigError, InvalidRequestError
 from serve_app.types import JobMode, Metric
@@ -108,6 +108,11 @@ def test_mistakes(facts: dict[str, Any], message: str) -> None:
 def test_keys_that_are_none(key: str) -> None:
     with pytest.raises(InvalidRequestError, match="a gallery key has"):
         request_of(**{**LEAST, "key": key})
+
+
+def test_choices_are_those_of_the_system() -> None:
+    assert get_args(Mode) == tuple(JobMode)
+    assert get_args(MetricName) == tuple(Metric)
 
 
 def test_every_option_is_explained() -> None:
