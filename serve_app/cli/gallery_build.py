@@ -6,7 +6,6 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
 
 import typer
 
@@ -28,6 +27,7 @@ from serve_app.cli.job_options import (
     RootOption,
     SameFaceOption,
     SkipDuplicatesOption,
+    job_name,
     request_of,
     words_of,
 )
@@ -79,11 +79,11 @@ def build(
         duplicates="skip" if skip_duplicates else "keep", same_face=same_face,
         keep_sources=keep_sources, report=_absolute(report),
     )  # fmt: skip
+    name = job_name(job_id)
     service = read_service_args(config, data_dir, os.environ)
     found = dashboard_of(address, service.data_dir, os.environ)
     from serve_app.jobs.submission import Submission
 
-    name = job_id or uuid4().hex
     words = command_of(request, name, config, service)
     raise typer.Exit(Submission(found).run(words, name, say))
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -18,7 +17,13 @@ from serve_app.cli.database import (
     read_service_args,
 )
 from serve_app.cli.gallery_build import AddressOption, command_of, dashboard_of, say
-from serve_app.cli.job_options import JobIdOption, KeyArgument, MaxRejectedOption, request_of
+from serve_app.cli.job_options import (
+    JobIdOption,
+    KeyArgument,
+    MaxRejectedOption,
+    job_name,
+    request_of,
+)
 
 
 def reembed(
@@ -45,7 +50,7 @@ def reembed(
     from serve_app.jobs.sources import write_sources
 
     service = read_service_args(config, data_dir, os.environ)
-    name = job_id or uuid4().hex
+    name = job_name(job_id)
     table = service.data_dir / "jobs" / f"{name}-sources.parquet"
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         info = store.entry(key).info

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -27,6 +26,7 @@ from serve_app.cli.job_options import (
     RootOption,
     SameFaceOption,
     SkipDuplicatesOption,
+    job_name,
     request_of,
 )
 from serve_app.cli.main import run_app
@@ -83,6 +83,7 @@ def run(
         duplicates="skip" if skip_duplicates else "keep", same_face=same_face,
         keep_sources=keep_sources, report=report,
     )  # fmt: skip
+    name = job_name(job_id)
     service = read_service_args(config, data_dir, os.environ)
     counts = {"detectors": detectors, "extractors": extractors}
     chosen = {name: count for name, count in counts.items() if count is not None}
@@ -93,7 +94,6 @@ def run(
     from serve_app.jobs.build_gallery import submitted_job
     from serve_app.types import JobState
 
-    name = job_id or uuid4().hex
     print(f"job {name}", flush=True)
     ray.init(log_to_driver=False, logging_level="ERROR")
     try:

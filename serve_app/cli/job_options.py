@@ -3,7 +3,9 @@ sent to a cluster."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import uuid4
 
 import typer
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 # As serve_app.types has them: importing that takes NumPy, which the help can do without.
 Mode = Literal["create", "append", "replace"]
 MetricName = Literal["IP", "L2"]
+
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The gallery's key.")]
 InputArgument = Annotated[
@@ -98,6 +102,15 @@ def request_of(**facts: Any) -> JobRequest:
     if request.mode is JobMode.APPEND and request.index_type is not None:
         raise ConfigError("--index-type: a gallery that is appended to keeps its own")
     return request
+
+
+def job_name(given: str | None) -> str:
+    """``given``, or a new one: it is part of a file's name and of a URL. Raises ConfigError."""
+    if given is None:
+        return uuid4().hex
+    if not NAME.fullmatch(given):
+        raise ConfigError("--job-id: up to 64 ASCII letters, digits, '.', '_' or '-', no '.' first")
+    return given
 
 
 def words_of(request: JobRequest) -> list[str]:

@@ -115,6 +115,7 @@ def test_ends_as_the_job_did(
     ("arguments", "error", "message"),
     [
         (["a/b", "people"], InvalidRequestError, "a gallery key has"),
+        (["staff", "people", "--job-id", "a/b"], ConfigError, "^--job-id: "),
         (["staff", "people", "--kind", "csv"], ConfigError, "^kind: "),
         (["staff", "people", "--max-rejected", "half"], ConfigError, "^max_rejected: "),
         (["staff", "people", "--mode", "append", "--index-type", "IVF"], ConfigError, "keeps its"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from serve_app.cli import job
-from serve_app.cli.job_options import MetricName, Mode, request_of, words_of
+from serve_app.cli.job_options import MetricName, Mode, job_name, request_of, words_of
 from serve_app.config import JobRequest
 from serve_app.errors import ConfigError, InvalidRequestError
 from serve_app.types import JobMode, Metric
@@ -108,6 +108,17 @@ def test_mistakes(facts: dict[str, Any], message: str) -> None:
 def test_keys_that_are_none(key: str) -> None:
     with pytest.raises(InvalidRequestError, match="a gallery key has"):
         request_of(**{**LEAST, "key": key})
+
+
+def test_names_of_jobs() -> None:
+    assert job_name("2026-11-29_b.1") == "2026-11-29_b.1"
+    assert job_name(None) != job_name(None)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "é", "a\n", "a" * 65])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(ConfigError, match="--job-id: up to 64 ASCII letters"):
+        job_name(name)
 
 
 def test_choices_are_those_of_the_system() -> None:
