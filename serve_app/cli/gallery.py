@@ -23,7 +23,7 @@ from serve_app.cli.output import facts, print_json, table
 if TYPE_CHECKING:
     from serve_app.types import GalleryEntry
 
-app = typer.Typer(help="Build, list, show, export, import, optimize, drop and check galleries.",
+app = typer.Typer(help="Build, list, show, export, import, optimize, roll back, drop and check.",
                   no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
 app.command("build")(build)
 app.command("reembed")(reembed)
@@ -142,6 +142,31 @@ def drop(
             typer.confirm(f"Remove gallery {key} with {size} templates?", abort=True)
         receipt = store.do(Drop(key))
     print(f"gallery {key}: dropped, {receipt.count} templates removed")
+
+
+@app.command()
+def rollback(
+    key: KeyArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Go back to the gallery that a job replaced. Once more is forth again."""
+    from serve_app.index.store.job_store import JobStore
+    from serve_app.index.warming import wait_until_warm
+
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        jobs = JobStore(store)
+        now, before = store.entry(key).info, jobs.previous(key)
+        if not yes:
+            typer.confirm(
+                f"Serve {before.size} templates of model {before.model_id} as {key}, instead "
+                f"of {now.size} of model {now.model_id}?",
+                abort=True,
+            )
+        wait_until_warm(store, before.generation)
+        info = jobs.rollback(key, before.generation)
+    print(f"gallery {key}: {info.size} templates of model {info.model_id} are served now")
 
 
 @app.command()

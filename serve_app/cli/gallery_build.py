@@ -6,7 +6,6 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
 
 import typer
 
@@ -28,10 +27,10 @@ from serve_app.cli.job_options import (
     RootOption,
     SameFaceOption,
     SkipDuplicatesOption,
+    job_name,
     request_of,
     words_of,
 )
-from serve_app.types import JobMode, Metric
 
 if TYPE_CHECKING:
     from serve_app.config import JobRequest, ServiceArgs
@@ -51,13 +50,13 @@ AddressOption = Annotated[
 def build(
     key: KeyArgument,
     input: InputArgument,  # noqa: A002 - its name for the user
-    mode: ModeOption = JobMode.CREATE,
+    mode: ModeOption = "create",
     kind: KindOption = "auto",
     root: RootOption = None,
     model_id: ModelIdOption = None,
     pipeline: PipelineOption = None,
     index_type: IndexTypeOption = None,
-    metric: MetricOption = Metric.IP,
+    metric: MetricOption = "IP",
     fail_fast: FailFastOption = False,
     max_rejected: MaxRejectedOption = None,
     skip_duplicates: SkipDuplicatesOption = False,
@@ -80,13 +79,13 @@ def build(
         duplicates="skip" if skip_duplicates else "keep", same_face=same_face,
         keep_sources=keep_sources, report=_absolute(report),
     )  # fmt: skip
+    name = job_name(job_id)
     service = read_service_args(config, data_dir, os.environ)
     found = dashboard_of(address, service.data_dir, os.environ)
     from serve_app.jobs.submission import Submission
 
-    name = job_id or uuid4().hex
     words = command_of(request, name, config, service)
-    raise typer.Exit(Submission(found).run(words, name, print))
+    raise typer.Exit(Submission(found).run(words, name, say))
 
 
 def command_of(request: JobRequest, name: str, config: Path, service: ServiceArgs) -> list[str]:
@@ -98,15 +97,23 @@ def command_of(request: JobRequest, name: str, config: Path, service: ServiceArg
 
 
 def dashboard_of(address: str | None, data_dir: Path, environ: MutableMapping[str, str]) -> str:
-    """The address to send jobs to. Lets Ray find the token of a service that runs here."""
-    given = address or environ.get("RAY_API_SERVER_ADDRESS")
+    """The address to send jobs to. Lets Ray find it, before it is imported, with the token of a
+    service that runs here."""
+    found = address or environ.get("RAY_API_SERVER_ADDRESS")
     here = data_dir / "ray" / "dashboard"
-    if given is None and here.exists():
+    if not found and here.exists():
         environ.setdefault("RAY_AUTH_MODE", "token")
         if "RAY_AUTH_TOKEN" not in environ:
             environ.setdefault("RAY_AUTH_TOKEN_PATH", str(data_dir / "ray" / "auth_token"))
-        return here.read_text(encoding="ascii").strip()
-    return given or USUAL_ADDRESS
+        found = here.read_text(encoding="ascii").strip()
+    # What Ray's client is given counts for less than this, and than RAY_ADDRESS.
+    environ["RAY_API_SERVER_ADDRESS"] = found or USUAL_ADDRESS
+    return environ["RAY_API_SERVER_ADDRESS"]
+
+
+def say(line: str) -> None:
+    """At once, into a pipe too."""
+    print(line, flush=True)
 
 
 def _pipeline(given: str | None) -> str | None:

@@ -6,7 +6,6 @@ import contextlib
 import os
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -17,9 +16,14 @@ from serve_app.cli.database import (
     open_store,
     read_service_args,
 )
-from serve_app.cli.gallery_build import AddressOption, command_of, dashboard_of
-from serve_app.cli.job_options import JobIdOption, KeyArgument, MaxRejectedOption, request_of
-from serve_app.types import JobMode
+from serve_app.cli.gallery_build import AddressOption, command_of, dashboard_of, say
+from serve_app.cli.job_options import (
+    JobIdOption,
+    KeyArgument,
+    MaxRejectedOption,
+    job_name,
+    request_of,
+)
 
 
 def reembed(
@@ -44,10 +48,9 @@ def reembed(
     Templates keep their ids. Needs a gallery that was built with --keep-sources.
     """
     from serve_app.jobs.sources import write_sources
-    from serve_app.jobs.submission import Submission
 
     service = read_service_args(config, data_dir, os.environ)
-    name = job_id or uuid4().hex
+    name = job_name(job_id)
     table = service.data_dir / "jobs" / f"{name}-sources.parquet"
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         info = store.entry(key).info
@@ -57,7 +60,7 @@ def reembed(
         key=key,
         input=str(table),
         kind="table",
-        mode=JobMode.REPLACE,
+        mode="replace",
         pipeline=pipeline if pipeline == "face_recognition" else str(Path(pipeline).absolute()),
         index_type=info.index_type,
         metric=info.metric,
@@ -65,8 +68,10 @@ def reembed(
         keep_sources=True,
     )
     found = dashboard_of(address, service.data_dir, os.environ)
+    from serve_app.jobs.submission import Submission
+
     words = command_of(request, name, config, service)
-    code = Submission(found).run(words, name, print)
+    code = Submission(found).run(words, name, say)
     if code == 0:
         table.unlink()
     raise typer.Exit(code)

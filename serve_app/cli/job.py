@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 
@@ -27,11 +26,11 @@ from serve_app.cli.job_options import (
     RootOption,
     SameFaceOption,
     SkipDuplicatesOption,
+    job_name,
     request_of,
 )
 from serve_app.cli.main import run_app
 from serve_app.cli.output import complain
-from serve_app.types import JobMode, JobState, Metric
 
 FAILED, UNFINISHED = 2, 3
 
@@ -47,13 +46,13 @@ app = typer.Typer(
 def run(
     key: KeyArgument,
     input: InputArgument,  # noqa: A002 - its name for the user
-    mode: ModeOption = JobMode.CREATE,
+    mode: ModeOption = "create",
     kind: KindOption = "auto",
     root: RootOption = None,
     model_id: ModelIdOption = None,
     pipeline: PipelineOption = None,
     index_type: IndexTypeOption = None,
-    metric: MetricOption = Metric.IP,
+    metric: MetricOption = "IP",
     fail_fast: FailFastOption = False,
     max_rejected: MaxRejectedOption = None,
     skip_duplicates: SkipDuplicatesOption = False,
@@ -78,22 +77,23 @@ def run(
       2  it can't work, and nothing was changed
       3  it broke off: start it again with the same --job-id, and it goes on where it was
     """
-    import ray
-
-    from serve_app.errors import JobConflictError, JobLostError, UnavailableError
-    from serve_app.jobs.build_gallery import submitted_job
-
     request = request_of(
         key=key, input=input, mode=mode, kind=kind, root=root, model_id=model_id, pipeline=pipeline,
         index_type=index_type, metric=metric, fail_fast=fail_fast, max_rejected=max_rejected,
         duplicates="skip" if skip_duplicates else "keep", same_face=same_face,
         keep_sources=keep_sources, report=report,
     )  # fmt: skip
+    name = job_name(job_id)
     service = read_service_args(config, data_dir, os.environ)
     counts = {"detectors": detectors, "extractors": extractors}
     chosen = {name: count for name, count in counts.items() if count is not None}
     service = service.model_copy(update={"jobs": service.jobs.model_copy(update=chosen)})
-    name = job_id or uuid4().hex
+    import ray
+
+    from serve_app.errors import JobConflictError, JobLostError, UnavailableError
+    from serve_app.jobs.build_gallery import submitted_job
+    from serve_app.types import JobState
+
     print(f"job {name}", flush=True)
     ray.init(log_to_driver=False, logging_level="ERROR")
     try:

@@ -3,16 +3,22 @@ sent to a cluster."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import uuid4
 
 import typer
 
 from serve_app.errors import ConfigError
-from serve_app.policy import check_key
-from serve_app.types import JobMode, Metric
 
 if TYPE_CHECKING:
     from serve_app.config import JobRequest
+
+# As serve_app.types has them: importing that takes NumPy, which the help can do without.
+Mode = Literal["create", "append", "replace"]
+MetricName = Literal["IP", "L2"]
+
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The gallery's key.")]
 InputArgument = Annotated[
@@ -24,7 +30,7 @@ InputArgument = Annotated[
     ),
 ]
 ModeOption = Annotated[
-    JobMode,
+    Mode,
     typer.Option(help="create a new gallery, append to one, or replace what is there."),
 ]
 KindOption = Annotated[
@@ -45,7 +51,7 @@ IndexTypeOption = Annotated[
         "replaced, else Flat up to 100,000 rows and HNSW32 above."
     ),
 ]
-MetricOption = Annotated[Metric, typer.Option("--metric", help="IP (cosine) or L2.")]
+MetricOption = Annotated[MetricName, typer.Option("--metric", help="IP (cosine) or L2.")]
 FailFastOption = Annotated[
     bool, typer.Option("--fail-fast", help="Give up at the first row that is rejected.")
 ]
@@ -88,12 +94,23 @@ JobIdOption = Annotated[
 def request_of(**facts: Any) -> JobRequest:
     """Raises ConfigError that names what is wrong."""
     from serve_app.config import JobRequest, validate
+    from serve_app.policy import check_key
+    from serve_app.types import JobMode
 
     request = validate(JobRequest, facts, "")
     check_key(request.key)
     if request.mode is JobMode.APPEND and request.index_type is not None:
         raise ConfigError("--index-type: a gallery that is appended to keeps its own")
     return request
+
+
+def job_name(given: str | None) -> str:
+    """``given``, or a new one: it is part of a file's name and of a URL. Raises ConfigError."""
+    if given is None:
+        return uuid4().hex
+    if not NAME.fullmatch(given):
+        raise ConfigError("--job-id: up to 64 ASCII letters, digits, '.', '_' or '-', no '.' first")
+    return given
 
 
 def words_of(request: JobRequest) -> list[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, open_store
 from serve_app.cli.output import table
-from serve_app.types import Job, JobState
+
+if TYPE_CHECKING:
+    from serve_app.types import Job
 
 app = typer.Typer(help="List bulk jobs, show what one rejected, cancel one.",
                   no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
@@ -53,6 +55,7 @@ def cancel(
 ) -> None:
     """End a job: nothing is left of what it staged. Whoever runs it stops within seconds."""
     from serve_app.index.store.job_store import JobStore
+    from serve_app.types import JobState
 
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         job = JobStore(store).end(job_id, JobState.CANCELLED, "cancelled")

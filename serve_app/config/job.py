@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -11,6 +13,9 @@ from pydantic import Field, field_validator
 from serve_app.config.strict import StrictModel
 from serve_app.policy import MAX_KEY_LENGTH
 from serve_app.types import JobMode, Metric
+
+_ROWS = re.compile(r"[0-9]{1,18}")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%")
 
 InputKind = Literal["auto", "annotation", "directory", "table", "embeddings"]
 
@@ -61,18 +66,19 @@ class JobRequest(StrictModel):
 
     def digest(self) -> str:
         """The same for the same request. What only limits or reports may change between runs."""
-        facts = json.loads(self.model_dump_json(exclude={"max_rejected", "fail_fast", "report"}))
+        free = {"max_rejected", "fail_fast", "report", "same_face"}
+        facts = json.loads(self.model_dump_json(exclude=free))
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def rejected_limit(text: str, total: int) -> int:
     """How many of ``total`` rows may be rejected: "100" or "5%". Raises ValueError."""
-    number = text.strip().removesuffix("%")
-    value = float(number)
-    if text.strip().endswith("%"):
-        if not 0 <= value <= 100:
-            raise ValueError("a share is 0% to 100%")
-        return int(total * value / 100)
-    if value < 0 or value != int(value):
-        raise ValueError("write a whole number of rows, or a share such as 5%")
-    return int(value)
+    text = text.strip()
+    if _ROWS.fullmatch(text):
+        return int(text)
+    share = _SHARE.fullmatch(text)
+    if share is None:
+        raise ValueError("write a whole number of rows such as 100, or a share such as 5%")
+    if (percent := Decimal(share[1])) > 100:
+        raise ValueError("a share is 0% to 100%")
+    return int(total * percent / 100)

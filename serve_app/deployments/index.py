@@ -25,6 +25,7 @@ from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.index.upkeep.keeper import Housekeeping, Keeper
 from serve_app.index.upkeep.rules import UpkeepRules
+from serve_app.index.warming import Warmer
 from serve_app.types import (
     GalleryEntry,
     GalleryInfo,
@@ -71,6 +72,8 @@ class Index:
             tidy=self._cache.tidy,
         )
         self._keeper.start()
+        self._warmer = Warmer(self._store, self._cache, shard)
+        self._warmer.start()
         self._searches: BatchedWorker[SearchRequest, Answer] = BatchedWorker(
             timed("search", self._cache.search),
             cost=lambda request: request.cost,
@@ -87,6 +90,7 @@ class Index:
 
     def close(self) -> None:
         """For tests: Ray ends replicas with their process."""
+        self._warmer.stop()
         self._keeper.stop()
         self._cache.close()
         self._store.close()

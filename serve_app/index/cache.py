@@ -1,9 +1,8 @@
 """A replica's galleries in memory: each knows its generation and sequence number.
 
 Before a batch of searches the store is asked once where the galleries stand, and what this replica
-lacks is applied. So a search that starts after an acknowledged mutation sees it, on every replica:
-none of them is special, and any may be killed. What takes long (reading a large gallery, swapping
-to a new index) happens in threads beside, and only searches of that gallery wait for it.
+lacks is applied. So a search that starts after an acknowledged mutation sees it, on every replica.
+What takes long (reading a large gallery) is done beside; only searches of that gallery wait for it.
 """
 
 from __future__ import annotations
@@ -18,23 +17,20 @@ from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableEr
 from serve_app.index.batch import Answer, Group, grouped, search_group
 from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.loading import Loaded, Loader, breathe
+from serve_app.index.preloads import Preloads
 from serve_app.index.records import Changes, Moment, Passed, SearchRequest
 from serve_app.index.store import GalleryStore
+from serve_app.index.whereabouts import Whereabouts
 from serve_app.priority import step_back
 from serve_app.types import Consistency, GalleryInfo, Shard
 
 logger = logging.getLogger(__name__)
 
-UNAVAILABLE = "the gallery store is unavailable; try again shortly"
-
 INLINE = 2000
 """Templates that a batch reads while all its searches wait: some hundredths of a second."""
 A_GALLERY = 400
 """Of these, what each gallery costs besides its templates: the queries take as long."""
-
 SWAP_RETRY_S = 60
-DOWN_S = 1.0
-"""For so long after a failure eventual searches don't wait for the store to fail again."""
 
 
 class GalleryCache:
@@ -54,7 +50,9 @@ class GalleryCache:
     ) -> None:
         self._store = store
         self._shard = shard or Shard()
+        self._whereabouts = Whereabouts(store, self._shard)
         self._loader = loader or Loader(store, self._shard, None)
+        self.preloads = Preloads(self._loader)
         self._threads = threads
         self._inline = inline
         self._room = inline  # what is left of it to the batch that is being answered
@@ -65,9 +63,9 @@ class GalleryCache:
         self._lock = threading.RLock()  # a future that is done calls back at once
         self._beside = ThreadPoolExecutor(2, thread_name_prefix="load", initializer=step_back)
         self._swapper = ThreadPoolExecutor(1, thread_name_prefix="swap")  # never before a load
-        self._down_until = 0.0
 
     def close(self) -> None:
+        self.preloads.close()
         for threads in (self._beside, self._swapper):
             threads.shutdown(cancel_futures=True)
 
@@ -86,18 +84,23 @@ class GalleryCache:
                 answers |= self._answered(group, standing, down)
         return [answers[position] for position in range(len(requests))]
 
+    def adopt(self, info: GalleryInfo) -> None:
+        """Serve what was read ahead of ``info`` now: what it replaces takes memory."""
+        with self._lock:
+            if self.preloads.has(info.generation):
+                self._bring(info, None)
+
     def tidy(self) -> None:
         """Let go of galleries that are no more. Raises UnavailableError."""
         with self._lock:
             keys = list({*self._entries, *self._swaps, *self._loads, *self._swap_after})
         there = self._store.describe(keys, self._shard, patient=False) if keys else {}
         with self._lock:
-            for key in keys:
-                if key not in there:
-                    self._entries.pop(key, None)
-                    self._swaps.pop(key, None)
-                    self._loads.pop(key, None)
-                    self._swap_after.pop(key, None)
+            for key in set(keys) - set(there):
+                self._entries.pop(key, None)
+                self._swaps.pop(key, None)
+                self._loads.pop(key, None)
+                self._swap_after.pop(key, None)
 
     def wait_for_swaps(self) -> None:
         """Until what is under way beside is done: for tests and orderly ends."""
@@ -115,31 +118,18 @@ class GalleryCache:
         self, requests: Sequence[SearchRequest]
     ) -> tuple[dict[str, GalleryInfo], FaceServeError | None]:
         """Where the galleries stand, or the error of the store that doesn't say."""
-        keys = sorted({r.key for r in requests if r.at is None or not self._is_at(r.key, r.at)})
-        if not keys:
-            return {}, None
+        keys = sorted({r.key for r in requests if r.at is None or r.at != self.standing_of(r.key)})
         eventual = all(r.consistency is Consistency.EVENTUAL for r in requests)
-        just_down = time.monotonic() < self._down_until
-        if eventual and just_down:
-            return {}, UnavailableError(UNAVAILABLE)
-        # Patience holds up those that would do without the store.
-        patient = not eventual and not just_down
         try:
-            standing = self._store.describe(keys, self._shard, patient=patient)
+            return self._whereabouts.of(keys, eventual), None
         except FaceServeError as error:
-            self._down_until = time.monotonic() + DOWN_S
             return {}, error
-        self._down_until = 0.0
-        return standing, None
-
-    def _is_at(self, key: str, moment: Moment) -> bool:
-        return self.standing_of(key) == moment
 
     def _answered(
         self, group: Group, standing: dict[str, GalleryInfo], down: FaceServeError | None
     ) -> Mapping[int, Answer | Future[Answer]]:
         try:
-            if group.at is not None and self._is_at(group.key, group.at):
+            if group.at is not None and group.at == self.standing_of(group.key):
                 return self._searched(group)
             if down is not None:
                 if group.consistency is Consistency.STRONG or group.key not in self._entries:
@@ -181,11 +171,10 @@ class GalleryCache:
         self._loads.pop(info.key, None)  # with the searches that its callbacks hold
         entry = self._entries.get(info.key)
         if entry is None or entry.info.generation != info.generation:
-            if info.size <= self._room and info.snapshot is None:
-                self._room -= info.size + A_GALLERY
-                self._entries[info.key] = self._loader.load(info)
-                return None
-            return self._start(info, self._load)
+            new = self._new_generation(info)
+            if isinstance(new, Future):
+                return new
+            self._entries[info.key] = entry = new
         seq = at.seq if at is not None and at.generation == info.generation else info.seq
         if entry.info.seq < seq:
             newer = (info.next_id - entry.info.next_id) / self._shard.of
@@ -199,6 +188,18 @@ class GalleryCache:
             self._apply(entry, changes)
         self._consider_swap(entry, info)
         return None
+
+    def _new_generation(self, info: GalleryInfo) -> Loaded | Future[None]:
+        """Read a gallery: here if it is small, or was read ahead, else beside."""
+        ahead = self.preloads.take(info)
+        if isinstance(ahead, Future):
+            self._loads[info.key] = ahead
+        if ahead is not None:
+            return ahead
+        if info.size <= self._room and info.snapshot is None:
+            self._room -= info.size + A_GALLERY
+            return self._loader.load(info)
+        return self._start(info, self._load)
 
     def _start(self, info: GalleryInfo, work: Callable[[GalleryInfo], None]) -> Future[None]:
         self._loads[info.key] = self._beside.submit(work, info)

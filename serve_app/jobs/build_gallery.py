@@ -97,7 +97,7 @@ class GalleryJob:
 
     def _run(self, job: Job, hold: Hold) -> Job:
         request = JobRequest.model_validate_json(job.request)
-        given = open_input(request, self._allowed)
+        given = open_input(request, self._allowed, self._service.fetch)
         networks = Networks(
             load_pipeline(request.pipeline or self._service.pipeline),
             self._service.limits,

@@ -56,11 +56,11 @@ class Publisher:
         staged = replace(self._jobs.staged(job), key=job.key)
         if job.mode is not JobMode.APPEND:
             if staged.size >= self._service.index.exact_until:
-                self.build(staged)
+                self._build(staged, self._still_wanted)
             begun = time.monotonic()
-            if not wait_until_warm(self._store, staged.generation, WARM_S):
-                logger.warning("not every replica has loaded the gallery; it is switched to now")
-            self._say(f"replicas were ready after {time.monotonic() - begun:.1f} s")
+            warm = wait_until_warm(self._store, staged.generation, WARM_S)
+            how = "the replicas were ready" if warm else "not every replica has loaded the gallery"
+            self._say(f"{how} after {time.monotonic() - begun:.1f} s")
         self._still_wanted()
         begun = time.monotonic()
         info = self._jobs.publish(job.id, self._holder, _message(job), compatible_with)
@@ -69,8 +69,8 @@ class Publisher:
             self._build_grown(info)
         return info
 
-    def build(self, info: GalleryInfo) -> None:
-        """The index of each shard, once: replicas load it."""
+    def _build(self, info: GalleryInfo, progress: Callable[[], None]) -> None:
+        """The index of each shard, once: replicas load it. ``progress``: see ``build_snapshot``."""
         shards = self._service.shards
         begun = time.monotonic()
         for number in range(shards):
@@ -80,7 +80,7 @@ class Publisher:
                 info,
                 Shard(number, shards),
                 threads=os.cpu_count() or 1,
-                progress=self._still_wanted,
+                progress=progress,
             )
         self._say(f"{info.index_type} index built in {time.monotonic() - begun:.1f} s")
 
@@ -100,12 +100,16 @@ class Publisher:
         leases = [f"build/{info.generation}/{shard.of}-{number}" for number in range(shard.of)]
         try:
             if all(self._store.take_lease(name, self._holder, LEASE_S) for name in leases):
-                self.build(info)
+                self._build(info, _unasked)  # the job is over: it is nobody's any more
         except (FaceServeError, OSError) as error:
             logger.warning("the index is left to the replicas: %s", type(error).__name__)
         finally:
             for name in leases:
                 self._store.give_back_lease(name, self._holder)
+
+
+def _unasked() -> None:
+    """Nothing ends the work."""
 
 
 def _message(job: Job) -> str:

@@ -10,7 +10,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serve_app.errors import UnavailableError
+from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.index.staged import RowOutcome, SettledRow
 from serve_app.types import Job
 
@@ -40,7 +40,9 @@ def write_report(url: str, rows: Iterable[SettledRow]) -> None:
         ):
             while part := list(islice(parts, ROWS)):
                 writer.write_table(_table(part))
-    except OSError as error:
+    except FaceServeError:
+        raise
+    except Exception as error:  # each file system has errors of its own
         raise UnavailableError(f"the report can't be written: {type(error).__name__}") from None
 
 

@@ -10,7 +10,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serve_app.errors import UnavailableError
+from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.index.loading import Loaded
 from serve_app.index.store import GalleryStore
 from serve_app.policy import default_threshold, is_close
@@ -50,7 +50,7 @@ def same_faces(
 ) -> Iterator[SameFace]:
     """Pairs at least as close as ``cosine``, each pair of the job once. ``among``: where to look,
     as (``job`` or ``gallery``, loaded)."""
-    after = -1
+    after, told = -1, set[frozenset[int]]()
     while (page := store.page(staged, after, PAGE)).ids:
         after = page.ids[-1]
         for where, loaded in among:
@@ -59,11 +59,13 @@ def same_faces(
             found = loaded.index.search(page.vectors, NEIGHBOURS)
             for number, label, candidates in zip(page.ids, page.labels, found, strict=True):
                 for other in candidates:
-                    twice = where == "job" and other.template_id <= number
-                    if twice or other.label == label:
+                    if other.label == label or not is_close(other.score, threshold, metric):
                         continue
-                    if not is_close(other.score, threshold, metric):
-                        continue
+                    if where == "job":  # often only one of two has the other among its nearest
+                        pair = frozenset((number, other.template_id))
+                        if pair in told:
+                            continue
+                        told.add(pair)
                     score = other.score if metric is Metric.IP else 1 - other.score / 2
                     yield SameFace(number, label, other.template_id, other.label, score, where)
 
@@ -75,6 +77,8 @@ def write_same_faces(url: str, pairs: Iterable[SameFace]) -> int:
     try:
         with fsspec.open(url, "wb", auto_mkdir=True) as file:
             pq.write_table(pa.table(columns, schema=SCHEMA), file, compression="zstd")
-    except OSError as error:
+    except FaceServeError:
+        raise
+    except Exception as error:  # each file system has errors of its own
         raise UnavailableError(f"the report can't be written: {type(error).__name__}") from None
     return len(rows)

@@ -26,6 +26,7 @@ COMMIT_S = 1.0
 COMMIT_ROWS = 5000
 PATIENCE_S = 60.0
 """For how long the store may be gone before the run ends; the job can be begun again then."""
+AGAIN_S = 1.0
 
 
 class Settling:
@@ -51,8 +52,11 @@ class Settling:
 
     def _stage(self, rows: SettledRows) -> Job:
         deadline = time.monotonic() + self._patience_s
+        tried = False
         while True:
             try:
+                if tried and (job := self._jobs.job(self._job.id)).done == rows.upto:
+                    return job  # it was committed, and only the answer was lost
                 return self._jobs.stage(
                     self._job.id,
                     self._holder,
@@ -64,7 +68,8 @@ class Settling:
                 if time.monotonic() > deadline:
                     raise
                 logger.warning("the gallery store does not answer; trying again")
-                time.sleep(1.0)
+                tried = True
+                time.sleep(AGAIN_S)
 
     def _check_rejected(self) -> None:
         job = self._job

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from serve_app.errors import InvalidRequestError
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.job_store import JobStore
+from serve_app.types import GalleryInfo
 
 PAGE = 10_000
 SCHEMA = pa.schema([("id", pa.int64()), ("path", pa.string()), ("label", pa.string())])
@@ -22,18 +23,26 @@ def write_sources(store: GalleryStore, key: str, file: Path) -> int:
     be lost.
     """
     info = store.entry(key).info
-    jobs = JobStore(store)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = file.with_name(f"{file.name}.unfinished")  # half of it would be taken for all
+    try:
+        count = _write(JobStore(store), info, unfinished)
+        if count < info.size:
+            raise InvalidRequestError(
+                f"gallery {key} has {info.size} templates, and where the image was is known of "
+                f"{count}: only galleries that were built with --keep-sources can be embedded anew"
+            )
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _write(jobs: JobStore, info: GalleryInfo, file: Path) -> int:
     count, after = 0, -1
     with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
         while page := jobs.sources(info, after, PAGE):
             ids, sources, labels = (list(column) for column in zip(*page, strict=True))
             writer.write_table(pa.table([ids, sources, labels], schema=SCHEMA))
             count, after = count + len(page), ids[-1]
-    if count < info.size:
-        file.unlink()
-        raise InvalidRequestError(
-            f"gallery {key} has {info.size} templates, and where the image was is known of {count}:"
-            " only galleries that were built with --keep-sources can be embedded anew"
-        )
     return count

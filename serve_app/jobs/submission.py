@@ -9,24 +9,34 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
+import aiohttp
+from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from serve_app.errors import JobConflictError, UnavailableError
+from serve_app.errors import InvalidRequestError, JobConflictError, UnavailableError
 
 POLL_S = 0.5
+PATIENCE_S = 30.0
+"""For how long the cluster may not answer while its job is waited for."""
+ATTEMPTS = 100
 LOST = 1
 """Exit code of a command that left none: it was stopped, or its node died."""
+FAILURES = (OSError, RuntimeError, ValueError, LookupError, RayError, aiohttp.ClientError)
+"""What Ray's client raises where nobody answers, or somebody else does."""
 
 
 class Submission:
-    """``address``: of the cluster's dashboard, ``http://HOST:8265``. Raises UnavailableError."""
+    """``address``: of the cluster's dashboard, ``http://HOST:8265``. Raises InvalidRequestError for
+    any other kind, UnavailableError."""
 
     def __init__(self, address: str) -> None:
+        if not address.startswith(("http://", "https://")):
+            raise InvalidRequestError("--address is that of a dashboard: http://HOST:8265")
         try:
             self._client = JobSubmissionClient(address)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except FAILURES as error:
             raise UnavailableError(_unreachable(error)) from None
 
     def run(self, words: Sequence[str], name: str, say: Callable[[str], None]) -> int:
@@ -41,43 +51,58 @@ class Submission:
 
     def _submit(self, words: Sequence[str], name: str) -> str:
         try:
-            for attempt in range(100):  # Ray keeps a name for good: each run gets one of its own
+            known = {info.submission_id: info for info in self._client.list_jobs()}
+            for attempt in range(ATTEMPTS):  # Ray keeps a name for good: each run has its own
                 submission = f"face-serve-{name}-{attempt}"
-                known = {info.submission_id: info for info in self._client.list_jobs()}
                 if submission not in known:
-                    return self._client.submit_job(
-                        entrypoint=shlex.join(words), submission_id=submission
-                    )
+                    self._client.submit_job(entrypoint=shlex.join(words), submission_id=submission)
+                    return submission
                 if not known[submission].status.is_terminal():
                     return submission
-        except RuntimeError as error:
+        except FAILURES as error:
             raise UnavailableError(_unreachable(error)) from None
-        raise JobConflictError(f"job {name} was begun a hundred times: give it another job id")
+        raise JobConflictError(f"job {name} was begun {ATTEMPTS} times: give it another job id")
 
     async def _follow(self, submission: str, say: Callable[[str], None]) -> None:
+        texts = self._client.tail_job_logs(submission)
         rest = ""
-        try:
-            async for text in self._client.tail_job_logs(submission):
-                *lines, rest = (rest + text).split("\n")
-                for line in lines:
-                    say(line)
-        except RuntimeError:
-            pass  # the connection broke: the job goes on, and so does waiting for it
+        while (text := await _next(texts)) is not None:
+            *lines, rest = (rest + text).split("\n")
+            for line in lines:
+                say(line)
         if rest:
             say(rest)
 
     def _wait(self, submission: str) -> int:
+        deadline = time.monotonic() + PATIENCE_S
         while True:
-            info = self._client.get_job_info(submission)
-            if info.status.is_terminal():
-                break
+            try:
+                info = self._client.get_job_info(submission)
+            except FAILURES:
+                if time.monotonic() > deadline:
+                    raise UnavailableError(
+                        "the cluster does not answer any more; the job may go on: follow it with "
+                        "the same command and its --job-id"
+                    ) from None
+            else:
+                deadline = time.monotonic() + PATIENCE_S
+                if info.status is JobStatus.SUCCEEDED:
+                    return 0
+                if info.status.is_terminal():
+                    return max(info.driver_exit_code or LOST, LOST)  # a signal's is negative
             time.sleep(POLL_S)
-        if info.status is JobStatus.SUCCEEDED:
-            return 0
-        return info.driver_exit_code or LOST
+
+
+async def _next(texts: AsyncIterator[str]) -> str | None:
+    """None after the last, or when the connection broke: the job goes on then, and so does waiting
+    for it."""
+    try:
+        return await anext(texts, None)
+    except FAILURES:
+        return None
 
 
 def _unreachable(error: Exception) -> str:
-    if "auth" in str(error).lower() or "401" in str(error):
-        return "the cluster wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
+    if isinstance(error, AuthenticationError):
+        return "the cluster wants its token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
     return "the cluster does not answer: give the address of its dashboard with --address"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -20,13 +20,17 @@ import numpy as np
 
 from serve_app.errors import InvalidRequestError
 from serve_app.index.index_data import label_fault
+from serve_app.pipeline.annotation_lines import (
+    BLANK,
+    line_fault,
+    lines_of,
+    names_no_image,
+    split_line,
+    utf8_content,
+)
 from serve_app.pipeline.faults import Faults, shown
 from serve_app.pipeline.image_files import IMAGE_SUFFIXES, file_fault
 from serve_app.pipeline.inputs import Input, InputReader, is_url
-
-BLANK = " \t\r"
-BOM = b"\xef\xbb\xbf"
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def read_remove_ids(remove_ids: Any) -> list[int]:
     ids: list[int] = []
     if isinstance(remove_ids, str | os.PathLike):
         name = Path(remove_ids).name
-        for number, line in _lines(_content("remove_ids", Path(remove_ids))):
+        for number, line in lines_of(_content("remove_ids", Path(remove_ids))):
             word = line.strip(BLANK.encode()).split(maxsplit=1)
             if not word:
                 continue
@@ -139,7 +143,7 @@ class AnnotationFile:
         start = self._starts[row]
         end = self._content.find(b"\n", start)
         line = self._content[start : end if end >= 0 else None]
-        path, label = _split(line.decode("utf-8"))
+        path, label = split_line(line.decode("utf-8"))
         where = f"{self._name}, line {self._numbers[row]}: {path}"
         return GalleryImage(where, self._reader.one(self._root / path, where, row), label)
 
@@ -147,7 +151,7 @@ class AnnotationFile:
         faults = Faults()
         seen: dict[str, int] = {}
         start = 0
-        for number, line in _lines(self._content):
+        for number, line in lines_of(self._content):
             if line.strip(BLANK.encode()):
                 if fault := self._fault(line, number, seen):
                     faults.add(f"line {number}: {fault}")
@@ -156,21 +160,12 @@ class AnnotationFile:
             start += len(line) + 1
         faults.refuse(self._name, "line", "can't be used")
         if not self._starts:
-            raise InvalidRequestError(
-                f"{self._name} names no image: write the path and the label of one on each line"
-            )
+            raise names_no_image(self._name)
 
     def _fault(self, line: bytes, number: int, seen: dict[str, int]) -> str | None:
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError:
-            readable = line.decode("utf-8", "replace")
-            return f"{shown(readable)} is not UTF-8: save the file in that encoding"
-        path, label = _split(text)
-        if not label:
-            return f"{shown(text)} has no label: write the path, a space and the label"
-        if fault := label_fault(label):
-            return f"the label {fault}"
+        if fault := line_fault(line):
+            return fault
+        path, _ = split_line(line.decode("utf-8"))
         earlier = seen.setdefault(os.path.normpath(path), number)
         if earlier != number:
             return f"{shown(path)} is in line {earlier} already: leave one of them"
@@ -246,24 +241,4 @@ def _content(name: str, file: Path) -> bytes:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InvalidRequestError(f"{name}: {file} can't be read: {why}") from None
-    if content.startswith(UTF_16):
-        raise InvalidRequestError(f"{file.name} is UTF-16: save it as UTF-8")
-    return content.removeprefix(BOM)
-
-
-def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Numbers from 1, and lines without their ends."""
-    start, number = 0, 0
-    while start < len(content):
-        end = content.find(b"\n", start)
-        end = len(content) if end < 0 else end
-        number += 1
-        yield number, content[start:end]
-        start = end + 1
-
-
-def _split(line: str) -> tuple[str, str]:
-    """Path and label; the label is empty if there is none."""
-    line = line.strip(BLANK)
-    end = next((at for at, letter in enumerate(line) if letter in BLANK), len(line))
-    return line[:end], line[end:].strip(BLANK)
+    return utf8_content(file.name, content)

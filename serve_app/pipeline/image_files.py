@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from serve_app.errors import InvalidRequestError, TooLargeError
@@ -19,8 +19,9 @@ MOST_PATH = 4096
 """Bytes of a path, on Linux. What is longer is no path but, mostly, an image in base64."""
 
 
-def read_image_file(path: str, max_bytes: int) -> bytes:
-    """All of a file. Raises InvalidRequestError if it is not there or not named as an image,
+def read_image_file(path: str, max_bytes: int, check: Callable[[int], None] | None = None) -> bytes:
+    """All of a file. ``check`` is given the open file's descriptor before anything is read, and
+    raises if it may not be. Raises InvalidRequestError if it is not there or not named as an image,
     TooLargeError."""
     if fault := suffix_fault(path):
         raise InvalidRequestError(fault)
@@ -28,6 +29,8 @@ def read_image_file(path: str, max_bytes: int) -> bytes:
         # What is no regular file may block when it is opened, or never end.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
+            if check is not None:
+                check(handle)
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):
                 raise InvalidRequestError(file_fault(path) or "no regular file")
@@ -76,7 +79,7 @@ def images_in(directory: str) -> Iterator[str]:
     can't be read, or ``directory`` if there is no image.
     """
     found = False
-    for file in _walked(directory):
+    for file in walked(directory):
         found = True
         yield file
     if not found:
@@ -85,7 +88,8 @@ def images_in(directory: str) -> Iterator[str]:
         )
 
 
-def _walked(directory: str) -> Iterator[str]:
+def walked(directory: str) -> Iterator[str]:
+    """As ``images_in``, and nothing where there is no image."""
     try:
         with os.scandir(directory) as entries:
             # A directory's files are named with a slash behind it, so that is how it is sorted.
@@ -99,7 +103,7 @@ def _walked(directory: str) -> Iterator[str]:
     for name in names:
         path = directory + name if directory.endswith(os.sep) else directory + os.sep + name
         if name.endswith(os.sep):
-            yield from _walked(path.removesuffix(os.sep))
+            yield from walked(path.removesuffix(os.sep))
         elif Path(name).suffix.lower() in IMAGE_SUFFIXES:
             yield path
 

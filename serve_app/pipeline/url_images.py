@@ -23,7 +23,8 @@ class UrlReader:
     notebook's does).
 
     ``allow``: hosts and networks that may be read although private; ``max_bytes``: of an image;
-    ``timeout_s``: seconds for one download. ``resolver`` replaces the system's. Raises ConfigError
+    ``timeout_s``: seconds for one download. ``max_redirects``: with 0 only the URL itself is read.
+    ``resolver`` replaces the system's. Raises ConfigError
     for an entry of ``allow`` that is neither.
     """
 
@@ -33,12 +34,14 @@ class UrlReader:
         allow: Sequence[str] = (),
         max_bytes: int,
         timeout_s: float = 10.0,
+        max_redirects: int = 3,
         resolver: Resolver | None = None,
     ) -> None:
         AddressPolicy(allow)  # raises now, not at the first URL
         self._allow = tuple(allow)
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._max_redirects = max_redirects
         self._resolver = resolver
         self._lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
@@ -54,6 +57,7 @@ class UrlReader:
             allow=self._allow,
             max_bytes=self._max_bytes,
             timeout_s=self._timeout_s,
+            max_redirects=self._max_redirects,
             max_concurrent=1,
             resolver=self._resolver,
             tls=self._certificates(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,15 @@ from serve_app.errors import (
     GalleryNotFoundError,
     InvalidRequestError,
 )
-from tests.index.samples import MODEL, build
+from serve_app.index.cache import GalleryCache
+from serve_app.index.records import Moment
+from serve_app.index.staged import StagedGallery
+from serve_app.index.store.job_store import JobStore
+from serve_app.index.warming import Warmer
+from serve_app.types import JobMode, Metric, Shard
+from tests.index.samples import DIMENSION, MODEL, build, info_of
+from tests.index.staged_rows import new, published
+from tests.index.watched import people
 
 from .commands import Commands
 
@@ -121,4 +130,49 @@ def test_optimize(staff: Commands) -> None:
     store = staff.store()
     store.remove("staff", [0], with_labels=False)
     staff.run("gallery", "optimize", "staff")
+    store.close()
+
+
+def test_rollback(staff: Commands) -> None:
+    with pytest.raises(GalleryNotFoundError, match="nothing to go back to"):
+        staff.run("gallery", "rollback", "staff", "--yes")
+    with pytest.raises(GalleryNotFoundError, match="nobody does not exist"):
+        staff.run("gallery", "rollback", "nobody", "--yes")
+    store = staff.store()
+    wanted = StagedGallery("Flat", Metric.IP, DIMENSION, "other-5678")
+    published(store, mode=JobMode.REPLACE, count=5, wanted=wanted)
+    refused = staff.invoke("gallery", "rollback", "staff")
+    assert refused.exit_code == 1
+    asked = f"Serve 3 templates of model {MODEL} as staff, instead of 5 of model other-5678?"
+    assert asked in refused.output
+    assert info_of(store).size == 5
+    output = staff.run("gallery", "rollback", "staff", "--yes")
+    assert output == f"gallery staff: 3 templates of model {MODEL} are served now\n"
+    assert info_of(store).size == 3
+    output = staff.run("gallery", "rollback", "staff", "--yes")
+    assert output == "gallery staff: 5 templates of model other-5678 are served now\n"
+    store.remove("staff", [0], with_labels=False)
+    with pytest.raises(GalleryNotFoundError, match="something was removed from it since"):
+        staff.run("gallery", "rollback", "staff", "--yes")
+    assert staff.run("gallery", "list").count("\n") == 4
+    store.close()
+
+
+def test_rollback_has_replicas_read_it_first(staff: Commands) -> None:
+    store = staff.store()
+    published(store, mode=JobMode.REPLACE, count=5)
+    generation = JobStore(store).previous("staff").generation
+    cache = GalleryCache(store, inline=0)
+    warmer = Warmer(store, cache, Shard(), look_s=0.05)
+    warmer.start()
+    while not store.leases("replica/"):
+        time.sleep(0.01)
+    assert people(cache) == new(5)
+    staff.run("gallery", "rollback", "staff", "--yes")
+    deadline = time.monotonic() + 30
+    while cache.standing_of("staff") != Moment(generation, 1):  # without a search
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    warmer.stop()
+    cache.close()
     store.close()

@@ -124,3 +124,12 @@ async def test_galleries_to_look_at(index: Index) -> None:
     assert (await change(index, Drop("a"))).count == 0
     assert isinstance(await index.entry("a"), GalleryNotFoundError)
     assert isinstance(await index.templates("a", None, -1, 10), GalleryNotFoundError)
+
+
+async def test_a_replica_says_that_it_is_alive(index: Index) -> None:
+    """So that whoever replaces a gallery waits until it has read the new one."""
+    deadline = asyncio.get_running_loop().time() + 30
+    while not (alive := index._store.leases("replica/1-0/")):
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.02)
+    assert len(alive) == 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from serve_app.errors import GalleryNotFoundError, UnavailableError
-from serve_app.index import cache as cache_module
+from serve_app.index import whereabouts
 from serve_app.index.cache import GalleryCache
 from serve_app.index.mutations import Drop
 from serve_app.index.records import Moment, Passed, SearchRequest
@@ -30,7 +30,7 @@ def watched(url: str) -> Iterator[WatchedStore]:
 
 @pytest.fixture
 def cache(watched: WatchedStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[GalleryCache]:
-    monkeypatch.setattr(cache_module, "DOWN_S", 0.2)
+    monkeypatch.setattr(whereabouts, "DOWN_S", 0.2)
     cache = GalleryCache(watched)
     yield cache
     cache.close()

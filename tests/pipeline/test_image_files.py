@@ -172,3 +172,18 @@ def test_suffixes() -> None:
     assert [suffix_fault(f"a{suffix.upper()}") for suffix in IMAGE_SUFFIXES] == [None] * 8
     assert suffix_fault("a.b/c") is None
     assert suffix_fault("a.svg") is not None
+
+
+def test_an_open_file_is_checked_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"face")
+    places = []
+
+    def check(handle: int) -> None:
+        places.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        if len(places) > 1:
+            raise InvalidRequestError("not this one")
+
+    assert read_image_file(f"{tmp_path}/a.jpg", 10, check) == b"face"
+    assert places == [f"{tmp_path}/a.jpg"]
+    with pytest.raises(InvalidRequestError, match="not this one"):
+        read_image_file(f"{tmp_path}/a.jpg", 10, check)

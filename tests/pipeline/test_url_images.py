@@ -8,7 +8,7 @@ import pytest
 
 from serve_app.errors import ConfigError, FetchError, TooLargeError
 from serve_app.pipeline.url_images import UrlReader
-from tests.fetching.server import Names, Site, always, reply, routes
+from tests.fetching.server import Names, Site, always, redirect, reply, routes
 
 
 async def test_an_image_is_read() -> None:
@@ -51,6 +51,16 @@ async def test_limits() -> None:
         reader = UrlReader(allow=["127.0.0.1"], max_bytes=100, timeout_s=0.2)
         with pytest.raises(FetchError):
             await asyncio.to_thread(reader, site.url())
+
+
+async def test_redirects_are_followed_unless_they_may_not() -> None:
+    async with Site(routes(a=redirect("/b"), b=reply(b"face"))) as site:
+        url = site.url("/a")
+        followed = UrlReader(allow=["127.0.0.1"], max_bytes=100)
+        assert await asyncio.to_thread(followed, url) == b"face"
+        strict = UrlReader(allow=["127.0.0.1"], max_bytes=100, max_redirects=0)
+        with pytest.raises(FetchError, match="redirects"):
+            await asyncio.to_thread(strict, url)
 
 
 def test_what_is_allowed_is_checked_at_once() -> None:

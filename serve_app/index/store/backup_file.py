@@ -11,11 +11,12 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
 from serve_app.errors import ConfigError, UnavailableError
 from serve_app.index.store.engine import revisions
+from serve_app.index.store.schema import READY, gallery, metadata
 from serve_app.index.store.sqlite import CONNECTIONS
 from serve_app.index.store.store import GalleryStore
 from serve_app.index.store.transactions import Transactions
@@ -78,6 +79,8 @@ def _open(file: Path) -> Engine:
         found, newest = revisions(engine)
         if found != newest:
             raise ConfigError(f"{file.name} {FOREIGN if found is None else OTHER_VERSION}")
+        if not _is_whole(engine):
+            raise ConfigError(f"{file.name} {DAMAGED}")
     except DBAPIError as error:
         engine.dispose()
         logger.error("backup %s: %s", file.name, type(error.orig).__name__)
@@ -86,3 +89,13 @@ def _open(file: Path) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _is_whole(engine: Engine) -> bool:
+    """Whether its tables have the names and columns that they should, and all galleries can be
+    seen. Raises DBAPIError."""
+    with engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(select(table).limit(0))
+        hidden = select(gallery.c.id).where(gallery.c.state != READY)
+        return connection.execute(hidden).first() is None

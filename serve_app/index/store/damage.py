@@ -10,6 +10,7 @@ from typing import Any
 
 from serve_app.errors import UnavailableError
 from serve_app.index.records import DAMAGED, TemplateRows, gallery_info, template_rows
+from serve_app.index.store.schema import HIDDEN, READY
 from serve_app.types import GalleryInfo
 
 CHECKED = (
@@ -48,6 +49,7 @@ def read_gallery(row: Any, snapshot: str | None = None) -> GalleryInfo:
         all(isinstance(text, str) for text in texts)
         and all(isinstance(number, int) and number >= 0 for number in numbers)
         and all(isinstance(number, int | float) for number in upkeep)
+        and row.state in (READY, *HIDDEN)
         and row.crc == check_of_gallery(row._mapping)
     ):
         raise UnavailableError(UNREADABLE)

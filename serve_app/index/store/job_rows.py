@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from serve_app.errors import (
     JobConflictError,
@@ -17,7 +18,7 @@ from serve_app.errors import (
     OperationReusedError,
 )
 from serve_app.index.staged import RowOutcome
-from serve_app.index.store.schema import gallery, job, job_row
+from serve_app.index.store.schema import STAGING, gallery, job, job_row
 from serve_app.types import Job, JobMode, JobRejection, JobState
 
 FINAL = tuple(str(state) for state in JobState if state.is_final)
@@ -26,26 +27,32 @@ FINAL = tuple(str(state) for state in JobState if state.is_final)
 def submit(
     connection: Connection, job_id: str, key: str, mode: JobMode, request: str, digest: str
 ) -> Job:
-    """A new job, or the one of this id if the same was asked. Raises OperationReusedError."""
+    """A new job, or the one of this id if the same was asked. What its digest leaves out (limits,
+    the report) is from now on as it is asked now. Raises OperationReusedError."""
     row = find(connection, job_id, lock=True)
     if row is None:
         now = time.time()
-        connection.execute(
-            insert(job).values(
-                id=job_id,
-                key=key,
-                mode=str(mode),
-                request=request,
-                digest=digest,
-                state=str(JobState.QUEUED),
-                created_at=now,
-                changed_at=now,
-            )
+        new = insert(job).values(
+            id=job_id,
+            key=key,
+            mode=str(mode),
+            request=request,
+            digest=digest,
+            state=str(JobState.QUEUED),
+            created_at=now,
+            changed_at=now,
         )
-    elif row.digest != digest:
+        try:
+            with connection.begin_nested():
+                connection.execute(new)
+        except IntegrityError:  # sent twice at once
+            row = find(connection, job_id, lock=True)
+    if row is not None and row.digest != digest:
         raise OperationReusedError(
             f"job {job_id} was begun with other arguments: give the same ones, or another job id"
         )
+    if row is not None and row.state not in FINAL:
+        connection.execute(update(job).where(job.c.id == job_id).values(request=request))
     return read(connection, job_id)
 
 
@@ -101,7 +108,7 @@ def end(connection: Connection, job_id: str, state: JobState, message: str) -> N
         row = locked(connection, job_id)
         connection.execute(
             delete(gallery).where(
-                gallery.c.generation == row.generation, gallery.c.state == "staging"
+                gallery.c.generation == row.generation, gallery.c.state == STAGING
             )
         )
         connection.execute(delete(job_row).where(job_row.c.job == job_id))
@@ -110,7 +117,22 @@ def end(connection: Connection, job_id: str, state: JobState, message: str) -> N
 
 
 def remove(connection: Connection, job_id: str) -> None:
-    connection.execute(delete(job).where(job.c.id == job_id))
+    """Of a job that is over; any other stays, with what it staged."""
+    connection.execute(delete(job).where(job.c.id == job_id, job.c.state.in_(FINAL)))
+
+
+def prune(connection: Connection, kept_s: float, rows_kept_s: float) -> None:
+    """Forget jobs that have been over for ``kept_s`` seconds, and the rows of those that have been
+    for ``rows_kept_s``. Jobs that nobody has touched for ``kept_s`` are given up, with what they
+    staged."""
+    now = time.time()
+    old = job.c.changed_at < now - kept_s
+    connection.execute(delete(job).where(job.c.state.in_(FINAL), old))
+    over = select(job.c.id).where(job.c.state.in_(FINAL), job.c.changed_at < now - rows_kept_s)
+    connection.execute(delete(job_row).where(job_row.c.job.in_(over)))
+    left = select(job).where(job.c.state.not_in(FINAL), old, job.c.held_until < now)
+    for row in connection.execute(left.order_by(job.c.id).with_for_update()).all():
+        end(connection, row.id, JobState.FAILED, "nobody went on with it: begin another")
 
 
 def change(connection: Connection, job_id: str, **values: Any) -> None:

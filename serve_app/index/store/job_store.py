@@ -9,9 +9,10 @@ from sqlalchemy import Connection, select
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import job_rows, publishing, staging
 from serve_app.index.store.damage import read_gallery
+from serve_app.index.store.reading import of_generation
 from serve_app.index.store.schema import job_row, template, template_source
 from serve_app.index.store.store import GalleryStore
-from serve_app.types import GalleryInfo, Job, JobMode, JobRejection, JobState
+from serve_app.types import GalleryInfo, Job, JobMode, JobRejection, JobState, Shard
 
 PAGE = 10_000
 
@@ -103,9 +104,9 @@ class JobStore:
         return self._transactions.write(work)
 
     def staged(self, job: Job) -> GalleryInfo:
-        """What the job staged so far. Raises UnavailableError if it is gone."""
-        return self._transactions.read(
-            lambda connection: read_gallery(staging.staged(connection, job.generation))
+        """What the job staged so far. Raises UnavailableError if it is gone, or published."""
+        return self._transactions.query(
+            lambda connection: read_gallery(staging.staged(connection, job.generation, lock=False))
         )
 
     def publish(
@@ -115,18 +116,28 @@ class JobStore:
         message: str,
         compatible_with: frozenset[str] = frozenset(),
     ) -> GalleryInfo:
-        """See ``publishing.publish``. Not done twice, as the job is done with it."""
-        info = self._transactions.write(
-            lambda connection: publishing.publish(
-                connection, job_id, holder, message, compatible_with
-            )
-        )
+        """See ``publishing.publish``. A commit whose answer was lost is found out."""
+
+        def work(connection: Connection) -> GalleryInfo:
+            if tried and (done := self._published(connection, job_id)):
+                return done
+            tried.append(True)
+            return publishing.publish(connection, job_id, holder, message, compatible_with)
+
+        tried: list[bool] = []
+        info = self._transactions.write(work)
         self._store.erase()
         return info
 
-    def rollback(self, key: str) -> GalleryInfo:
-        """See ``publishing.rollback``."""
-        return self._transactions.write(lambda connection: publishing.rollback(connection, key))
+    def previous(self, key: str) -> GalleryInfo:
+        """What ``rollback`` would bring back. Raises GalleryNotFoundError if nothing was kept."""
+        return self._transactions.query(lambda connection: publishing.previous(connection, key))
+
+    def rollback(self, key: str, generation: str) -> GalleryInfo:
+        """See ``publishing.rollback``; ``generation``: of ``previous``."""
+        return self._transactions.write(
+            lambda connection: publishing.rollback(connection, key, generation)
+        )
 
     def end(self, job_id: str, state: JobState, message: str) -> Job:
         """It failed or was cancelled: nothing is left of what it staged. One that is over stays as
@@ -143,8 +154,9 @@ class JobStore:
         return job
 
     def forget(self, job_id: str) -> None:
-        """Remove what is known of a job that is over."""
+        """Remove what is known of a job that is over; of any other nothing."""
         self._transactions.write(lambda connection: job_rows.remove(connection, job_id))
+        self._store.erase()
 
     # For the report, and for embedding anew
 
@@ -173,6 +185,13 @@ class JobStore:
                 (row.id, row.source, row.label) for row in connection.execute(query)
             ]
         )
+
+    @staticmethod
+    def _published(connection: Connection, job_id: str) -> GalleryInfo | None:
+        job = job_rows.read(connection, job_id)
+        if job.state is not JobState.DONE or job.generation is None:
+            return None
+        return of_generation(connection, job.generation, Shard())
 
     def _row_page(self, job_id: str, after: int) -> list[SettledRow]:
         query = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
+from sqlalchemy import Connection, Row, delete, insert, or_, select
+from sqlalchemy.exc import IntegrityError
 
 from serve_app.errors import GalleryExistsError, GalleryNotFoundError, UnavailableError
 from serve_app.index.records import TemplateRows, check_fits
@@ -17,7 +18,9 @@ from serve_app.index.store.schema import (
     PREVIOUS,
     READY,
     gallery,
+    lease,
     operation,
+    snapshot,
     template,
     template_source,
 )
@@ -25,6 +28,8 @@ from serve_app.index.store.writing import TENANT, change_gallery, insert_templat
 from serve_app.types import Embeddings, GalleryInfo, JobMode, JobState
 
 PAGE = 10_000
+PUBLISHING = "publishing/"
+"""Begins the name of the lease of a generation that replicas should read before it is served."""
 
 
 def publish(
@@ -40,7 +45,7 @@ def publish(
     GalleryExistsError, GalleryNotFoundError, GalleryMismatchError.
     """
     row = job_rows.held(connection, job_id, holder)
-    target, base = _pair(connection, row.key, gallery.c.generation == row.generation)
+    target, base = _pair(connection, row.key, row.generation)
     if base is None:
         raise UnavailableError("what the job staged is gone: give it another job id")
     match JobMode(row.mode):
@@ -48,37 +53,64 @@ def publish(
             info = _append(connection, row.key, target, base, compatible_with)
             job_rows.change(connection, job_id, generation=info.generation)
         case JobMode.CREATE if target is not None:
-            raise GalleryExistsError(f"gallery {row.key} exists already: it was made meanwhile")
+            raise _exists(row.key)
         case _:
             info = _place(connection, row.key, target, base)
     job_rows.end(connection, job_id, JobState.DONE, message)
     return info
 
 
-def rollback(connection: Connection, key: str) -> GalleryInfo:
-    """The gallery as it was before it was replaced; what is there now can be had back likewise.
-
-    Raises GalleryNotFoundError if nothing was kept.
-    """
-    now, before = _pair(connection, key, gallery.c.key == previous_key(key))
-    if before is None:
+def previous(connection: Connection, key: str) -> GalleryInfo:
+    """What a rollback would bring back. Raises GalleryNotFoundError if nothing was kept."""
+    row = connection.execute(
+        select(gallery).where(gallery.c.tenant == TENANT, gallery.c.key == previous_key(key))
+    ).one_or_none()
+    if row is None:
         raise GalleryNotFoundError(
             f"gallery {key} has nothing to go back to: it was not replaced, or something was "
             "removed from it since"
         )
-    return _place(connection, key, now, before)
+    return read_gallery(row)
+
+
+def rollback(connection: Connection, key: str, generation: str) -> GalleryInfo:
+    """The gallery as it was before it was replaced, by ``generation``; what is there now can be had
+    back likewise. Nothing is done if it is there already.
+
+    Raises GalleryNotFoundError if it is not kept any more.
+    """
+    now, before = _pair(connection, key, generation)
+    if before is not None and before.key == previous_key(key):
+        return _place(connection, key, now, before)
+    if now is not None and now.generation == generation:
+        return read_gallery(now)  # by a commit whose answer was lost
+    raise GalleryNotFoundError(
+        f"gallery {key} can't go back any more: it was replaced, or something was removed from "
+        "it, meanwhile"
+    )
+
+
+def _exists(key: str) -> GalleryExistsError:
+    return GalleryExistsError(f"gallery {key} exists already: it was made meanwhile")
 
 
 def _pair(
-    connection: Connection, key: str, other: ColumnElement[bool]
+    connection: Connection, key: str, generation: str | None
 ) -> tuple[Row[Any] | None, Row[Any] | None]:
-    """The gallery of ``key`` and the other one, locked in the order in which writers lock."""
-    the_key = (gallery.c.tenant == TENANT) & (gallery.c.key == key)
-    query = select(gallery).where(or_(the_key, other)).order_by(gallery.c.id).with_for_update()
+    """The gallery of ``key`` and the one of ``generation``, locked in the order in which writers
+    lock; with them what was there before, which may have to go."""
+    keys = gallery.c.key.in_([key, previous_key(key)])
+    query = select(gallery).where(
+        gallery.c.tenant == TENANT, or_(keys, gallery.c.generation == generation)
+    )
+    query = query.order_by(gallery.c.id).with_for_update()
     rows = connection.execute(query).all()
-    of_key = [row for row in rows if row.key == key]
-    others = [row for row in rows if row.key != key]
-    return (of_key[0] if of_key else None, others[0] if others else None)
+    if all(row.key != key for row in rows):
+        rows = connection.execute(query).all()  # while it waited, another may have got the key
+    return (
+        next((row for row in rows if row.key == key), None),
+        next((row for row in rows if row.generation == generation and row.key != key), None),
+    )
 
 
 def _place(connection: Connection, key: str, target: Row[Any] | None, new: Row[Any]) -> GalleryInfo:
@@ -91,7 +123,18 @@ def _place(connection: Connection, key: str, target: Row[Any] | None, new: Row[A
         change_gallery(connection, target, key=previous_key(key), state=PREVIOUS)
         # What was done to the old one was not done to the new one: sent again, it is to be.
         connection.execute(delete(operation).where(operation.c.generation == target.generation))
-    change_gallery(connection, new, key=key, state=READY, changed_at=now)
+        # No upkeep makes these anew without what was removed: they would keep it for ever.
+        connection.execute(
+            delete(snapshot).where(
+                snapshot.c.generation == target.generation, snapshot.c.seq < target.removed_seq
+            )
+        )
+    try:
+        with connection.begin_nested():
+            change_gallery(connection, new, key=key, state=READY, changed_at=now)
+    except IntegrityError:  # somebody has just created one
+        raise _exists(key) from None
+    connection.execute(delete(lease).where(lease.c.name == PUBLISHING + new.generation))
     row = connection.execute(select(gallery).where(gallery.c.id == new.id)).one()
     return read_gallery(row)
 

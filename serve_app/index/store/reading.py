@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from serve_app.index.records import Changes, TemplateRows, label_digest
 from serve_app.index.store.damage import read_gallery, read_templates
-from serve_app.index.store.schema import READY, gallery, snapshot, template
+from serve_app.index.store.schema import HIDDEN, gallery, snapshot, template
 from serve_app.index.store.writing import TENANT, find
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
 
@@ -39,10 +39,11 @@ _NEWEST = (
     .limit(1)
     .scalar_subquery()
 )
-_DESCRIBE = select(gallery, _NEWEST.label("newest")).where(
+_STANDING = select(gallery, _NEWEST.label("newest"))
+_DESCRIBE = _STANDING.where(
     gallery.c.tenant == TENANT,
     gallery.c.key.in_(bindparam("keys", expanding=True)),
-    gallery.c.state == READY,
+    gallery.c.state.not_in(HIDDEN),
 )
 """Made once: it is asked before every batch of searches, and making it takes longer than SQLite."""
 
@@ -58,11 +59,20 @@ def describe(connection: Connection, keys: Sequence[str], shard: Shard) -> dict[
     return found
 
 
+def of_generation(connection: Connection, generation: str, shard: Shard) -> GalleryInfo | None:
+    """Facts of a gallery that is served, staged or kept for a rollback; None if it is gone."""
+    values = {"shards": shard.of, "shard": shard.number}
+    row = connection.execute(
+        _STANDING.where(gallery.c.generation == generation), values
+    ).one_or_none()
+    return None if row is None else read_gallery(row, row.newest)
+
+
 def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEntry]:
     """Up to ``limit`` galleries with keys above ``after``, by key."""
     rows = connection.execute(
         select(gallery)
-        .where(gallery.c.tenant == TENANT, gallery.c.key > after, gallery.c.state == READY)
+        .where(gallery.c.tenant == TENANT, gallery.c.key > after, gallery.c.state.not_in(HIDDEN))
         .order_by(gallery.c.key)
         .limit(limit)
     )

@@ -15,6 +15,7 @@ from serve_app.errors import GalleryExistsError, UnavailableError
 from serve_app.index.copies.parts import Beginning, CopiedRows, Ending, KeptAnswer, Part
 from serve_app.index.records import check_of, label_digest
 from serve_app.index.store.damage import check_of_gallery
+from serve_app.index.store.forgetting import forget_previous
 from serve_app.index.store.schema import gallery, operation, template
 from serve_app.index.store.writing import IDS_A_STATEMENT, TENANT, change_gallery, find
 from serve_app.types import GalleryEntry, GalleryInfo
@@ -32,8 +33,10 @@ def restore(
     if present is not None:
         if not replace:
             raise _exists(key)
-        # Answers of what the old one did: it was not done to the new one.
+        # Answers of what the old one did: it was not done to the new one. Nor is what that one
+        # replaced what this one does.
         _forget_answers(connection, present.generation)
+        forget_previous(connection, key)
         connection.execute(delete(gallery).where(gallery.c.id == present.id))
     generation = ""
     for part in parts:

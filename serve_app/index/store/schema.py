@@ -19,6 +19,8 @@ from sqlalchemy import (
 metadata = MetaData()
 
 READY, STAGING, PREVIOUS = "ready", "staging", "previous"
+HIDDEN = (STAGING, PREVIOUS)
+"""What is not served. Asked this way, a damaged state is found out and hides no gallery."""
 
 gallery = Table(
     "gallery",

@@ -107,10 +107,10 @@ def stage(
     return job_rows.read(connection, job_id)
 
 
-def staged(connection: Connection, generation: str | None) -> Row[Any]:
-    """The row of a staged gallery, locked. Raises UnavailableError if it is gone."""
+def staged(connection: Connection, generation: str | None, *, lock: bool = True) -> Row[Any]:
+    """The row of a staged gallery. Raises UnavailableError if it is gone."""
     query = select(gallery).where(gallery.c.generation == generation, gallery.c.state == STAGING)
-    row = connection.execute(query.with_for_update()).one_or_none()
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise UnavailableError("what the job staged is gone: give it another job id")
     return row
@@ -189,21 +189,26 @@ def _compared(
                 )
                 if skip and same:
                     found = replace(found, outcome=RowOutcome.SKIPPED, reason="the same image")
-            before.append((row.position, row.label))
+            before.append((row.position, _enrolled(found.outcome, row.label)))
         rows.append(found)
         if found.outcome is RowOutcome.ACCEPTED:
             chosen.append(vector)
     return rows, chosen
 
 
+def _enrolled(outcome: str, label: str) -> str | None:
+    """A row that was rejected is nobody's: the next one of its image is not left out for it."""
+    return None if outcome == RowOutcome.REJECTED else label
+
+
 def _seen(
     connection: Connection, job_id: str, digests: Sequence[bytes]
-) -> dict[bytes, list[tuple[int, str]]]:
-    """Positions and labels at which images were before."""
-    seen: dict[bytes, list[tuple[int, str]]] = {}
+) -> dict[bytes, list[tuple[int, str | None]]]:
+    """Positions at which images were before, and the labels that they were enrolled with."""
+    seen: dict[bytes, list[tuple[int, str | None]]] = {}
     for start in range(0, len(digests), IDS_A_STATEMENT):
         rows = connection.execute(
-            select(job_row.c.digest, job_row.c.position, job_row.c.label)
+            select(job_row.c.digest, job_row.c.position, job_row.c.label, job_row.c.outcome)
             .where(
                 job_row.c.job == job_id,
                 job_row.c.digest.in_(digests[start : start + IDS_A_STATEMENT]),
@@ -211,7 +216,8 @@ def _seen(
             .order_by(job_row.c.position)
         )
         for row in rows:
-            seen.setdefault(bytes(row.digest), []).append((row.position, row.label))
+            label = _enrolled(row.outcome, row.label)
+            seen.setdefault(bytes(row.digest), []).append((row.position, label))
     return seen
 
 

@@ -12,13 +12,12 @@ from serve_app.index.copies.parts import CopiedRows, Ending, Part
 from serve_app.index.mutations import ERASING, Add, Create, Mutation, Remove, unnamed
 from serve_app.index.records import (
     Changes,
-    SnapshotRow,
-    Standing,
     TemplateRows,
 )
-from serve_app.index.store import copying, reading, restoring, upkeep, writing
+from serve_app.index.store import copying, reading, restoring, writing
 from serve_app.index.store.answers import kept
 from serve_app.index.store.engine import BUSY_TIMEOUT_S, open_engine, revisions
+from serve_app.index.store.keeping import Keeping
 from serve_app.index.store.sqlite import erase_log
 from serve_app.index.store.transactions import PATIENCE_S, Transactions
 from serve_app.types import (
@@ -35,7 +34,7 @@ from serve_app.types import (
 WHOLE = Shard()
 
 
-class GalleryStore:
+class GalleryStore(Keeping):
     """Galleries and templates in the database at ``url`` (SQLAlchemy's form). Thread-safe.
 
     Every method raises UnavailableError where the database does not answer, after
@@ -172,6 +171,13 @@ class GalleryStore:
             lambda connection: reading.describe(connection, keys, shard), patient=patient
         )
 
+    def of_generation(self, generation: str, shard: Shard = WHOLE) -> GalleryInfo | None:
+        """Facts of a gallery that is served, staged by a job or kept for a rollback; its key is one
+        that no user gives unless it is served. None if it is gone."""
+        return self._transactions.query(
+            lambda connection: reading.of_generation(connection, generation, shard)
+        )
+
     def changes(
         self,
         known: GalleryInfo,
@@ -257,43 +263,3 @@ class GalleryStore:
         if replace:
             self.erase()
         return info
-
-    # Upkeep
-
-    def standings(self, shard: Shard, least_size: int) -> list[Standing]:
-        """Every gallery whose index may need work."""
-        return self._transactions.read(
-            lambda connection: upkeep.standings(connection, shard, least_size)
-        )
-
-    def snapshots(self, generation: str | None, shard: Shard) -> list[SnapshotRow]:
-        """Snapshots of a shard, newest first; of every gallery if ``generation`` is None."""
-        return self._transactions.query(
-            lambda connection: upkeep.snapshots(connection, generation, shard)
-        )
-
-    def every_snapshot(self) -> list[SnapshotRow]:
-        """Snapshots of all shards."""
-        return self._transactions.query(upkeep.every_snapshot)
-
-    def register(self, snapshot: SnapshotRow) -> bool:
-        """Tell the replicas of a snapshot. False if its gallery is gone."""
-        return self._transactions.write(lambda connection: upkeep.register(connection, snapshot))
-
-    def forget(self, name: str) -> None:
-        """Tell nobody of this snapshot any more."""
-        self._transactions.write(lambda connection: upkeep.forget(connection, name))
-
-    def take_lease(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or prolong a piece of upkeep. False if another has it."""
-        return self._transactions.write(
-            lambda connection: upkeep.take(connection, name, holder, seconds)
-        )
-
-    def give_back_lease(self, name: str, holder: str) -> None:
-        self._transactions.write(lambda connection: upkeep.give_back(connection, name, holder))
-
-    def prune(self, answers_s: float, tombstones: int) -> None:
-        """See ``upkeep.prune``."""
-        self._transactions.write(lambda connection: upkeep.prune(connection, answers_s, tombstones))
-        erase_log(self._engine)

@@ -12,10 +12,17 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.index.records import SnapshotRow, Standing
+from serve_app.index.store import job_rows
 from serve_app.index.store.damage import read_gallery
-from serve_app.index.store.schema import READY, gallery, lease, operation, snapshot, template
+from serve_app.index.store.schema import HIDDEN, gallery, lease, operation, snapshot, template
 from serve_app.index.store.writing import change_gallery
 from serve_app.types import Shard
+
+JOBS_KEPT_S = 7 * 86_400
+"""Jobs that are over are known for so long; one that nobody goes on with for so long is over."""
+
+ROWS_KEPT_S = 86_400
+"""What became of each row of their input, for so long: labels may have been removed since."""
 
 
 def standings(connection: Connection, shard: Shard, least_size: int) -> list[Standing]:
@@ -30,7 +37,7 @@ def standings(connection: Connection, shard: Shard, least_size: int) -> list[Sta
     }
     rows = connection.execute(
         select(gallery).where(
-            gallery.c.state == READY,  # a job builds the index of what it stages itself
+            gallery.c.state.not_in(HIDDEN),  # a job builds the index of what it stages itself
             (gallery.c.size >= least_size)
             | (gallery.c.wanted_seq > 0)
             | gallery.c.generation.in_(select(snapshot.c.generation)),
@@ -115,12 +122,22 @@ def give_back(connection: Connection, name: str, holder: str) -> None:
     connection.execute(delete(lease).where(lease.c.name == name, lease.c.holder == holder))
 
 
+def leases(connection: Connection, prefix: str) -> list[str]:
+    """Names of leases that begin with ``prefix`` and have not run out, ascending."""
+    held = lease.c.name.startswith(prefix, autoescape=True) & (lease.c.until >= time.time())
+    return list(
+        connection.execute(select(lease.c.name).where(held).order_by(lease.c.name)).scalars()
+    )
+
+
 def prune(connection: Connection, answers_s: float, tombstones: int) -> None:
-    """Throw away answers older than ``answers_s`` seconds, leases that ran out, and tombstones of
-    galleries that have more than ``tombstones``: replicas that are behind them load anew."""
+    """Throw away answers older than ``answers_s`` seconds, leases that ran out, jobs older than
+    ``JOBS_KEPT_S``, and tombstones of galleries that have more than ``tombstones``: replicas that
+    are behind them load anew."""
     now = time.time()
     connection.execute(delete(operation).where(operation.c.created_at < now - answers_s))
     connection.execute(delete(lease).where(lease.c.until < now))
+    job_rows.prune(connection, JOBS_KEPT_S, ROWS_KEPT_S)
     removed = (template.c.generation == gallery.c.generation) & template.c.removed_seq.is_not(None)
     count = select(func.count()).select_from(template).where(removed).scalar_subquery()
     dead = select(gallery.c.generation).where(

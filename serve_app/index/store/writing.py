@@ -36,7 +36,7 @@ from serve_app.index.records import DAMAGED, check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import forget_previous, forget_sources
-from serve_app.index.store.schema import READY, gallery, template
+from serve_app.index.store.schema import HIDDEN, gallery, template
 from serve_app.types import Receipt, Vectors
 
 TENANT = ""  # tenants come with API keys; every row has the column already
@@ -122,10 +122,13 @@ def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> R
 
 def find(connection: Connection, key: str, *, lock: bool = False) -> Row[Any] | None:
     query = select(gallery).where(
-        gallery.c.tenant == TENANT, gallery.c.key == key, gallery.c.state == READY
+        gallery.c.tenant == TENANT, gallery.c.key == key, gallery.c.state.not_in(HIDDEN)
     )
-    # SQLite's BEGIN IMMEDIATE has the whole file already and ignores FOR UPDATE.
-    return connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if not lock:
+        return connection.execute(query).one_or_none()
+    query = query.with_for_update()  # SQLite has locked the whole file and ignores it
+    # PostgreSQL waits for a row that is another key's then: look again for what took its place.
+    return connection.execute(query).one_or_none() or connection.execute(query).one_or_none()
 
 
 def _locked(connection: Connection, key: str) -> Row[Any]:

@@ -79,3 +79,19 @@ def test_what_cannot_be_sealed(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"no database at all" * 1000)
     with pytest.raises(UnavailableError, match="can't be finished"):
         seal(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE gallery SET state = 'peady'",
+        "ALTER TABLE gallery RENAME COLUMN state TO spate",
+        "ALTER TABLE snapshot RENAME TO snapshop",
+    ],
+)
+def test_one_bit_of_a_state_or_of_the_schema(sealed: Path, damage: str) -> None:
+    """Or a gallery would be missing from what is restored, and nobody told."""
+    with raw(sealed) as connection:
+        connection.execute(damage)
+    with pytest.raises(ConfigError, match="is damaged"):
+        BackupFile(sealed)

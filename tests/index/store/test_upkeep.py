@@ -11,9 +11,12 @@ from sqlalchemy import create_engine, text
 
 from serve_app.index.mutations import Drop, Optimize
 from serve_app.index.records import SnapshotRow, Standing
-from serve_app.index.store import GalleryStore
-from serve_app.types import Operation, Shard
+from serve_app.index.store import GalleryStore, upkeep
+from serve_app.index.store.job_store import JobStore
+from serve_app.types import JobState, Operation, Shard
+from tests.index import staged_rows
 from tests.index.samples import build, embeddings, info_of, labels_of
+from tests.index.staged_rows import HOLDER, begun, published, settled
 
 
 def snapshot(
@@ -217,3 +220,33 @@ def test_ids_and_seq_go_on_after_pruning(any_store: GalleryStore) -> None:
     changes = any_store.changes(known)
     assert changes is not None
     assert (changes.info.seq, changes.added.ids) == (3, [3])
+
+
+def test_old_jobs_are_pruned(any_store: GalleryStore, database_url: str) -> None:
+    """Those that are over are forgotten, those that nobody goes on with are given up."""
+    jobs = JobStore(any_store)
+    published(any_store, "done")
+    published(any_store, "young", "young")
+    for name in ("left", "going"):
+        begun(jobs, name, name)
+        jobs.stage(name, HOLDER, settled([staged_rows.row(0, digest=b"d"), staged_rows.row(1)]))
+    long_ago = time.time() - upkeep.JOBS_KEPT_S - 60
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        aged = "UPDATE job SET changed_at = :then, held_until = :then WHERE id IN ('done', 'left')"
+        connection.execute(text(aged), {"then": long_ago})
+        recently = {"then": time.time() - upkeep.JOBS_KEPT_S + 600}
+        aged = "UPDATE job SET changed_at = :then, held_until = 0 WHERE id IN ('young', 'going')"
+        connection.execute(text(aged), recently)
+    engine.dispose()
+    any_store.prune(3600, 1000)
+    found = {job.id: job.state for job in jobs.jobs(9)}
+    assert found == {
+        "young": JobState.DONE,
+        "left": JobState.FAILED,
+        "going": JobState.RUNNING,
+    }
+    assert [entry.info.key for entry in any_store.galleries("", 9)] == ["staff", "young"]
+    assert count(database_url, "gallery") == 3
+    assert count(database_url, "job_row") == 1
+    assert jobs.take("going", "another", 60).done == 2

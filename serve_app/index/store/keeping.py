@@ -1,0 +1,63 @@
+"""The store's face for upkeep: snapshots, leases, pruning. Each method is one transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from serve_app.index.records import SnapshotRow, Standing
+from serve_app.index.store import upkeep
+from serve_app.index.store.sqlite import erase_log
+from serve_app.index.store.transactions import Transactions
+from serve_app.types import Shard
+
+
+class Keeping:
+    """The part of ``GalleryStore`` that upkeep and replicas need besides galleries.
+
+    Every method raises UnavailableError.
+    """
+
+    _engine: Engine
+    _transactions: Transactions
+
+    def standings(self, shard: Shard, least_size: int) -> list[Standing]:
+        """Every gallery whose index may need work."""
+        return self._transactions.read(
+            lambda connection: upkeep.standings(connection, shard, least_size)
+        )
+
+    def snapshots(self, generation: str | None, shard: Shard) -> list[SnapshotRow]:
+        """Snapshots of a shard, newest first; of every gallery if ``generation`` is None."""
+        return self._transactions.query(
+            lambda connection: upkeep.snapshots(connection, generation, shard)
+        )
+
+    def every_snapshot(self) -> list[SnapshotRow]:
+        """Snapshots of all shards."""
+        return self._transactions.query(upkeep.every_snapshot)
+
+    def register(self, snapshot: SnapshotRow) -> bool:
+        """Tell the replicas of a snapshot. False if its gallery is gone."""
+        return self._transactions.write(lambda connection: upkeep.register(connection, snapshot))
+
+    def forget(self, name: str) -> None:
+        """Tell nobody of this snapshot any more."""
+        self._transactions.write(lambda connection: upkeep.forget(connection, name))
+
+    def take_lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Take or prolong a piece of upkeep. False if another has it."""
+        return self._transactions.write(
+            lambda connection: upkeep.take(connection, name, holder, seconds)
+        )
+
+    def leases(self, prefix: str) -> list[str]:
+        """Names of the leases that begin with ``prefix`` and have not run out, ascending."""
+        return self._transactions.query(lambda connection: upkeep.leases(connection, prefix))
+
+    def give_back_lease(self, name: str, holder: str) -> None:
+        self._transactions.write(lambda connection: upkeep.give_back(connection, name, holder))
+
+    def prune(self, answers_s: float, tombstones: int) -> None:
+        """See ``upkeep.prune``."""
+        self._transactions.write(lambda connection: upkeep.prune(connection, answers_s, tombstones))
+        erase_log(self._engine)
