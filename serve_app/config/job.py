@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -73,6 +74,6 @@ def rejected_limit(text: str, total: int) -> int:
         if not 0 <= value <= 100:
             raise ValueError("a share is 0% to 100%")
         return int(total * value / 100)
-    if value < 0 or value != int(value):
+    if not 0 <= value < math.inf or value != int(value):
         raise ValueError("write a whole number of rows, or a share such as 5%")
     return int(value)
