@@ -94,9 +94,6 @@ def host(job_id: str, service: ServiceArgs, watch: Watch) -> None:
 
 def run_to_end(job_id: str, service: ServiceArgs, watch: Watch) -> None:
     """Returns when the job is over: it did what was asked, failed, or was cancelled."""
-    # Late, so that replicas, which import this module, do without Ray Data.
-    from serve_app.jobs.build_gallery import run_job
-
     # The URL that the replicas have: a node's own environment may say nothing, or another.
     environ = {
         name: value for name, value in os.environ.items() if name != "FACE_SERVE_DATABASE_URL"
@@ -104,6 +101,9 @@ def run_to_end(job_id: str, service: ServiceArgs, watch: Watch) -> None:
     failures = 0
     while failures < ATTEMPTS:
         try:
+            # Late, so that replicas, which import this module, do without Ray Data.
+            from serve_app.jobs.build_gallery import run_job
+
             run_job(job_id, service, environ, allowed=service.jobs.inputs, say=_say, watch=watch)
             return
         except JobNotFoundError:

@@ -20,7 +20,8 @@ def test_what_is_left_out() -> None:
     least = body()
     assert (least.mode, least.kind, least.metric_type) == (JobMode.CREATE, "auto", Metric.IP)
     assert (least.duplicates, least.fail_fast, least.keep_sources) == ("keep", False, False)
-    assert least.root is least.job_id is least.max_rejected is least.same_face is None
+    left_out = (least.root, least.job_id, least.max_rejected, least.same_face, least.index_type)
+    assert left_out == (None,) * 5
 
 
 @pytest.mark.parametrize(
