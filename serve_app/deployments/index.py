@@ -197,7 +197,13 @@ class Index:
         return await self._in(self._job_writers, work)
 
     async def forget_job(self, job_id: str) -> FaceServeError | None:
-        return await self._in(self._job_writers, lambda: self._jobs.forget(job_id))
+        """With its host, which may still be about to end: a new job of that id gets its own."""
+
+        def work() -> None:
+            self._jobs.forget(job_id)
+            self._hosts.end(job_id)
+
+        return await self._in(self._job_writers, work)
 
     def _lane(self, mutation: Mutation) -> str:
         return "" if self._store.one_writer else mutation.key

@@ -210,8 +210,9 @@ async def test_jobs_are_listed_newest_first_and_forgotten(index: Index) -> None:
     assert not isinstance(listed, FaceServeError)
     assert [job.id for job in listed] == ["c", "b"]
     await index.end_job("c")
-    assert await index.forget_job("c") is None
-    assert await index.forget_job("c") is None
+    for _ in range(2):
+        assert await index.forget_job("c") is None
+    assert hosts(index).ended == ["c"] * 3
     assert isinstance(await index.job("c"), JobNotFoundError)
     assert isinstance(await index.job("b"), Job)
 
