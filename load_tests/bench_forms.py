@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from serve_app.api.app import create_app
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService
 from serve_app.types import CROP_SIZE, Candidate, Embeddings, Face, Metric, SearchResult
 
 ROUNDS = 15
@@ -193,10 +193,12 @@ class OneFace:
 
 def application() -> ASGIApp:
     stages: Any = OneFace()
-    nothing: Any = None  # no URLs and no gallery operations are asked for
+    nothing: Any = None  # no URLs, galleries or jobs are asked for
     config = PipelineConfig()
     service = RecognitionService(stages, stages, stages, config)
-    return create_app(service, GalleryService(nothing), nothing, config, Limits())
+    return create_app(
+        service, GalleryService(nothing), JobService(nothing, ()), nothing, config, Limits()
+    )
 
 
 if __name__ == "__main__":

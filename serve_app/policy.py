@@ -21,10 +21,12 @@ MAX_KEY_LENGTH = 128
 MAX_TEMPLATE_ID = 2**63 - 1
 """FAISS and the store hold ids as int64; none larger was ever given out."""
 
-KEY_RULE = (
-    f"a gallery key has 1 to {MAX_KEY_LENGTH} ASCII letters, digits, '.', '_' or '-', starts with "
-    "a letter or digit and has no '..'"
+_NAME_RULE = (
+    f"has 1 to {MAX_KEY_LENGTH} ASCII letters, digits, '.', '_' or '-', starts with a letter or "
+    "digit and has no '..'"
 )
+KEY_RULE = f"a gallery key {_NAME_RULE}"
+JOB_ID_RULE = f"a job id {_NAME_RULE}"
 _KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_KEY_LENGTH - 1}}}")
 
 
@@ -33,8 +35,14 @@ def check_key(key: str) -> None:
 
     Raises InvalidRequestError with the rule, never with the key.
     """
-    if ".." in key or _KEY.fullmatch(key) is None:
+    if not _is_name(key):
         raise InvalidRequestError(KEY_RULE)
+
+
+def check_job_id(job_id: str) -> None:
+    """As ``check_key``: a job's id names files and processes too."""
+    if not _is_name(job_id):
+        raise InvalidRequestError(JOB_ID_RULE)
 
 
 def default_threshold(cosine: float, metric: Metric) -> float:
@@ -89,6 +97,10 @@ def fits(embeddings: Embeddings, model_id: str) -> bool:
     same model, or of its network at another precision where a check said so (docs/decisions/0024).
     """
     return model_id == embeddings.model_id or model_id in embeddings.compatible_with
+
+
+def _is_name(text: str) -> bool:
+    return ".." not in text and _KEY.fullmatch(text) is not None
 
 
 def _area(box: Box) -> float:

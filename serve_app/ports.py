@@ -175,3 +175,7 @@ class Jobs(Protocol):
     async def cancel(self, job_id: str) -> Job:
         """Nothing is left of what it staged. One that is over stays as it is."""
         ...
+
+    async def forget(self, job_id: str) -> None:
+        """Remove what is known of a job that is over; one that is not there is no error."""
+        ...

@@ -18,6 +18,7 @@ from serve_app.errors import (
 from serve_app.imaging import ImageLimits, decode
 from serve_app.types import CROP_SIZE, Crop, Crops, Embeddings, Face
 from tests.memory_index import MemoryIndex
+from tests.memory_jobs import MemoryJobs
 
 __all__ = [
     "BLACK",
@@ -30,6 +31,7 @@ __all__ = [
     "FakeExtractor",
     "FakeFetcher",
     "MemoryIndex",
+    "MemoryJobs",
     "picture",
 ]
 

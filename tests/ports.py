@@ -16,7 +16,7 @@ from serve_app.index.store import GalleryStore
 from serve_app.models.detector import DetectStage
 from serve_app.models.extractor import ExtractStage
 from serve_app.pipeline import open_pipeline
-from serve_app.service import GalleryService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService
 from serve_app.types import (
     Consistency,
     Crop,
@@ -31,6 +31,7 @@ from serve_app.types import (
     SearchResult,
     TemplateEntry,
 )
+from tests.memory_jobs import MemoryJobs
 
 
 class LocalDetector:
@@ -150,11 +151,11 @@ class LocalIndex:
 
 def local_services(
     config: PipelineConfig, directory: Path
-) -> tuple[RecognitionService, GalleryService]:
-    """Services whose galleries lie in ``directory``."""
+) -> tuple[RecognitionService, GalleryService, JobService]:
+    """Services whose galleries lie in ``directory``. Bulk jobs need Ray: there are none."""
     pipeline = open_pipeline(config, directory / "cache")
     index = LocalIndex(GalleryStore(f"sqlite:///{directory / 'galleries.db'}"))
     recognition = RecognitionService(
         LocalDetector(pipeline.detector), LocalExtractor(pipeline.extractor), index, config
     )
-    return recognition, GalleryService(index)
+    return recognition, GalleryService(index), JobService(MemoryJobs(), ())

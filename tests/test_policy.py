@@ -151,3 +151,11 @@ def test_embeddings_meet_their_own_model_and_those_that_a_check_named(
     embeddings = Embeddings("toy@1+bf16", vectors, frozenset({"toy@1"}))
     assert policy.fits(embeddings, model_id) is expected
     assert policy.fits(Embeddings("toy@1+bf16", vectors), model_id) is (model_id == "toy@1+bf16")
+
+
+def test_job_ids_follow_the_rule_of_keys_and_are_called_what_they_are() -> None:
+    for job_id in ("one", "0-9.a_B", "x" * 128):
+        policy.check_job_id(job_id)
+    for job_id in ("", "..", "a/b", "a b", "-a", "x" * 129, "a\n"):
+        with pytest.raises(InvalidRequestError, match="a job id has"):
+            policy.check_job_id(job_id)

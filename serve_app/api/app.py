@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from serve_app.api import batch_schemas, schemas
+from serve_app.api import batch_schemas, job_schemas, schemas
 from serve_app.api.batch import BatchOperations
 from serve_app.api.body import BodyReader
 from serve_app.api.documentation import DESCRIPTION, add_body_schemas, documented
@@ -20,25 +20,28 @@ from serve_app.api.gallery_routes import add_gallery_routes
 from serve_app.api.gate import Gate, Observe
 from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
+from serve_app.api.job_routes import add_job_routes
+from serve_app.api.jobs import JobOperations
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
 from serve_app.api.sources import ImageArray
 from serve_app.api.visualise import Visualiser
 from serve_app.batching import Admission
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService
 
 
 def create_app(
     service: RecognitionService,
     galleries: GalleryService,
+    jobs: JobService,
     fetcher: Fetcher,
     config: PipelineConfig,
     limits: Limits,
     admission: Admission | None = None,
     observe: Observe = lambda _status, _spans: None,
 ) -> FastAPI:
-    """The HTTP API over the two services. Needs neither Ray nor a running loop; closes ``fetcher``
+    """The HTTP API over three services. Needs neither Ray nor a running loop; closes ``fetcher``
     when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in."""
 
     @contextlib.asynccontextmanager
@@ -108,12 +111,14 @@ def create_app(
         return Response(health.model_dump_json(by_alias=True), media_type="application/json")
 
     add_gallery_routes(app, GalleryOperations(galleries), exchange)
+    add_job_routes(app, JobOperations(jobs), exchange)
     bodies = (
         schemas.BuildRequest,
         schemas.AddRequest,
         schemas.RemoveRequest,
         schemas.InferRequest,
         batch_schemas.BatchRequest,
+        job_schemas.JobBody,
         ImageArray,
     )
     add_body_schemas(app, bodies)

@@ -39,9 +39,10 @@ With the header `Request-Timeout` (seconds) a request says how long its client w
 is answered 504 and costs nothing more. `Server-Timing` tells where a request's time went."""
 
 FAILURES = {
-    404: "No such gallery",
+    404: "No such gallery or job",
     408: "The body did not arrive in time",
-    409: "The gallery exists already, or holds embeddings of another model",
+    409: "The gallery exists already, or holds embeddings of another model; or the job id was used "
+    "for another request",
     413: "A body, an image or a list is over its limit",
     422: "An invalid field, an image that can't be decoded, pairs that can't be enrolled, or an "
     "Idempotency-Key that was used for another request",

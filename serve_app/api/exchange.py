@@ -41,12 +41,13 @@ class Exchange:
         request: Request,
         schema: type[Parsed],
         operation: Callable[[Parsed], Awaitable[Result]],
+        status: int = 200,
     ) -> Response:
-        """The reply to ``request``, whatever happens."""
+        """The reply to ``request``, whatever happens. ``status``: of a success."""
         log_id, parsed = await self._reader.read(schema, request)
         if isinstance(parsed, FaceServeError):
             return failure_response(parsed, log_id)
-        return await self._finish(request, log_id, lambda: operation(parsed), 200)
+        return await self._finish(request, log_id, lambda: operation(parsed), status)
 
     async def answer_address(
         self, request: Request, work: Callable[[], Awaitable[Result]], status: int = 200

@@ -5,10 +5,10 @@ Knows the service and the schemas; must not know FastAPI, envelopes or status co
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from serve_app.api import gallery_schemas as schemas
+from serve_app.api.iso_times import iso_time
 from serve_app.service import GalleryService
 from serve_app.types import GalleryEntry, Operation
 
@@ -71,12 +71,6 @@ def _facts(entry: GalleryEntry) -> dict[str, Any]:
         "dimension": info.dimension,
         "model": info.model_id,
         "image_count": info.size,
-        "created_at": _iso(entry.created_at),
-        "changed_at": _iso(entry.changed_at),
+        "created_at": iso_time(entry.created_at),
+        "changed_at": iso_time(entry.changed_at),
     }
-
-
-def _iso(seconds: float) -> str:
-    """ISO 8601 in UTC, to the millisecond, of seconds since the epoch."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -12,7 +12,7 @@ from serve_app.service import DEFAULT_PAGE, MAX_PAGE
 from serve_app.types import Metric
 
 
-def _none_of_empty(value: object) -> object:
+def none_of_empty(value: object) -> object:
     return None if value == "" else value
 
 
@@ -35,7 +35,7 @@ class LabelPath(GalleryPath):
 
 
 class GalleriesQuery(Incoming):
-    after: Annotated[Key | None, BeforeValidator(_none_of_empty)] = Field(
+    after: Annotated[Key | None, BeforeValidator(none_of_empty)] = Field(
         None, description=FIRST_PAGE
     )
     limit: Limit = DEFAULT_PAGE
@@ -43,7 +43,7 @@ class GalleriesQuery(Incoming):
 
 class TemplatesQuery(Incoming):
     label: Label | None = Field(None, description="Only templates of this label, also of an empty")
-    after: Annotated[TemplateId | None, BeforeValidator(_none_of_empty)] = Field(
+    after: Annotated[TemplateId | None, BeforeValidator(none_of_empty)] = Field(
         None, description=FIRST_PAGE
     )
     limit: Limit = DEFAULT_PAGE

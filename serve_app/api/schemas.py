@@ -1,7 +1,7 @@
 """The wire's words: bodies of requests and replies, as CONTRACT 1 writes them.
 
-With ``gallery_schemas`` the only place with camelCase names. Types are lax as PaddleX's are:
-``"99"``, ``1.0`` and ``true`` are integers. Unknown fields are ignored.
+With ``gallery_schemas`` and ``job_schemas`` the only place with camelCase names. Types are lax as
+PaddleX's are: ``"99"``, ``1.0`` and ``true`` are integers. Unknown fields are ignored.
 """
 
 from __future__ import annotations

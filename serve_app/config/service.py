@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from serve_app.config.strict import StrictModel, validate
 from serve_app.imaging import ImageLimits
+from serve_app.locations import location_of
 
 
 class Limits(StrictModel):
@@ -126,6 +127,17 @@ class JobsConfig(StrictModel):
     extractors: int = Field(2, ge=1)
     cpus: float = Field(0.1, ge=0)
     gpus: float = Field(0, ge=0)
+
+    @field_validator("inputs")
+    @classmethod
+    def _located(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        inputs = tuple(
+            prefix if "://" in prefix else str(Path(prefix).expanduser().absolute())
+            for prefix in value
+        )
+        if not all(map(location_of, inputs)):
+            raise ValueError("write paths, buckets (s3://bucket/people) or URLs, without '..'")
+        return inputs
 
 
 class ServiceArgs(StrictModel):

@@ -23,6 +23,7 @@ from serve_app.deployments.detector import Detector
 from serve_app.deployments.extractor import Extractor
 from serve_app.deployments.index import Index
 from serve_app.deployments.ingress import Ingress
+from serve_app.deployments.job_host import JobHosts
 from serve_app.deployments.routing import least_busy
 from serve_app.fetching.addresses import AddressPolicy
 from serve_app.index.gallery import choose_device
@@ -64,9 +65,13 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
     extractor = serve.deployment(Extractor, name="Extractor", request_router_config=router).bind(
         pipeline, cache_dir, watch
     )
+    # Beside the store: what runs jobs needs its address, which replicas of the API never get.
+    hosts = JobHosts(
+        service.model_copy(update={"database_url": urls[0], "cache_dir": cache_dir}), watch
+    )
     shards = [
         serve.deployment(Index, name=name, request_router_config=router).bind(
-            urls, Shard(number, service.shards), service.index, service.snapshots
+            urls, Shard(number, service.shards), service.index, service.snapshots, hosts
         )
         for number, name in enumerate(index_names(service.shards))
     ]

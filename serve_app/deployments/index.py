@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from serve_app.config import BatchSettings, IndexConfig, SnapshotConfig
+from serve_app.config import BatchSettings, IndexConfig, JobRequest, SnapshotConfig
 from serve_app.deployments.calls import CallId, StageCall, StageReply
 from serve_app.deployments.metrics import BatchMetrics
 from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered, timed
@@ -23,12 +23,16 @@ from serve_app.index.mutations import Create, Mutation
 from serve_app.index.records import SearchRequest
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.job_store import JobStore
 from serve_app.index.upkeep.keeper import Housekeeping, Keeper
 from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.index.warming import Warmer
 from serve_app.types import (
     GalleryEntry,
     GalleryInfo,
+    Job,
+    JobRejection,
+    JobState,
     Operation,
     Receipt,
     Shard,
@@ -36,6 +40,7 @@ from serve_app.types import (
 )
 
 READERS = 2
+JOB_WRITERS = 1
 CHECKERS = 1
 Result = TypeVar("Result")
 
@@ -44,13 +49,28 @@ GROUP_COMMIT = BatchSettings(slots=1, max_cost=2000, max_queue_cost=100_000, ove
 the order they came in."""
 
 
+class Hosts(Protocol):
+    """What runs bulk jobs: see ``JobHosts``."""
+
+    def start(self, job_id: str) -> None: ...
+
+    def end(self, job_id: str) -> None: ...
+
+
 class Index:
     def __init__(
-        self, urls: tuple[str, str], shard: Shard, index: IndexConfig, snapshots: SnapshotConfig
+        self,
+        urls: tuple[str, str],
+        shard: Shard,
+        index: IndexConfig,
+        snapshots: SnapshotConfig,
+        hosts: Hosts,
     ) -> None:
         database, snapshots_url = urls
         device = choose_device(index.device)
         self._store = GalleryStore(database, create=False)
+        self._jobs = JobStore(self._store)
+        self._hosts = hosts
         storage = SnapshotStorage(snapshots_url)
         loader = Loader(self._store, shard, storage, device)
         # Few cores a replica: FAISS's own threads would spin on those of the other stages.
@@ -86,6 +106,8 @@ class Index:
         )
         # Apart from the writers: these may wait for the database's lock.
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        # Apart from both: starting a host asks Ray.
+        self._job_writers = ThreadPoolExecutor(JOB_WRITERS, thread_name_prefix="job-write")
         self._checkers = ThreadPoolExecutor(CHECKERS, thread_name_prefix="check")
 
     def close(self) -> None:
@@ -139,6 +161,53 @@ class Index:
             self._readers,
             lambda: self._store.templates(self._store.entry(key).info, label, after, limit),
         )
+
+    async def submit_job(self, job_id: str, request: JobRequest) -> Job | FaceServeError:
+        """Once, however often it is sent; a job that is not over gets a host if it has none."""
+
+        def work() -> Job:
+            job = self._jobs.submit(
+                job_id, request.key, request.mode, request.text(), request.digest()
+            )
+            if not job.state.is_final:
+                self._hosts.start(job_id)
+            return job
+
+        return await self._in(self._job_writers, work)
+
+    async def job(self, job_id: str) -> Job | FaceServeError:
+        return await self._in(self._readers, lambda: self._jobs.job(job_id))
+
+    async def jobs(self, limit: int) -> list[Job] | FaceServeError:
+        return await self._in(self._readers, lambda: self._jobs.jobs(limit))
+
+    async def rejections(
+        self, job_id: str, after: int, limit: int
+    ) -> list[JobRejection] | FaceServeError:
+        def work() -> list[JobRejection]:
+            self._jobs.job(job_id)  # one that is not there has no empty page
+            return self._jobs.rejections(job_id, after, limit)
+
+        return await self._in(self._readers, work)
+
+    async def end_job(self, job_id: str) -> Job | FaceServeError:
+        """First in the store: whatever runs it can write nothing more from then on."""
+
+        def work() -> Job:
+            job = self._jobs.end(job_id, JobState.CANCELLED, "cancelled")
+            self._hosts.end(job_id)
+            return job
+
+        return await self._in(self._job_writers, work)
+
+    async def forget_job(self, job_id: str) -> FaceServeError | None:
+        """With its host, which may still be about to end: a new job of that id gets its own."""
+
+        def work() -> None:
+            self._jobs.forget(job_id)
+            self._hosts.end(job_id)
+
+        return await self._in(self._job_writers, work)
 
     def _lane(self, mutation: Mutation) -> str:
         return "" if self._store.one_writer else mutation.key

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.batching import Admission, Batcher, Piece
 from serve_app.config import BatchSettings
 from serve_app.deployments.metrics import BatchMetrics
-from serve_app.deployments.stage_caller import RETRY, StageCaller
-from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableError
+from serve_app.deployments.stage_caller import StageCaller
+from serve_app.deployments.store_caller import StoreCaller
+from serve_app.errors import FaceServeError, GalleryNotFoundError
 from serve_app.index.batch import Answer as ShardAnswer
 from serve_app.index.mutations import (
     Add,
@@ -45,8 +44,6 @@ LOOK_FIRST = (
     "the change may have been made all the same: send it again with the same Idempotency-Key, or "
     "look first"
 )
-REPLACED_AFTER_S = (0.1, 0.5, 2.0)
-"""Pauses before what a dead replica was asked is asked of another."""
 
 
 class RayIndex:
@@ -60,9 +57,9 @@ class RayIndex:
         self, shards: Sequence[DeploymentHandle], timeout_s: float, admission: Admission
     ) -> None:
         self._shards = [StageCaller("index", handle, timeout_s) for handle in shards]
-        self._store = self._shards[0]  # each has it; any replica will do
+        self._store = StoreCaller(self._shards[0])  # each has it; any replica will do
         self._batcher: Batcher[SearchRequest, SearchResult] = Batcher(
-            self._send if len(shards) > 1 else self._store.sender("search"),
+            self._send if len(shards) > 1 else self._shards[0].sender("search"),
             BatchSettings(),
             cost=lambda request: request.cost,
             retry=True,
@@ -135,7 +132,7 @@ class RayIndex:
         return await self._change(Optimize(key, operation or unnamed()))
 
     async def answered(self, operation: Operation, *, with_labels: bool = False) -> Receipt | None:
-        receipt: Receipt | None = await self._ask("answer_to", operation, with_labels)
+        receipt: Receipt | None = await self._store.ask("answer_to", operation, with_labels)
         return receipt
 
     async def describe(self, key: str) -> GalleryInfo:
@@ -145,41 +142,29 @@ class RayIndex:
         return found[key]
 
     async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
-        entries: Sequence[GalleryEntry] = await self._ask("galleries", after, limit)
+        entries: Sequence[GalleryEntry] = await self._store.ask("galleries", after, limit)
         return entries
 
     async def entry(self, key: str) -> GalleryEntry:
-        entry: GalleryEntry = await self._ask("entry", key)
+        entry: GalleryEntry = await self._store.ask("entry", key)
         return entry
 
     async def templates(
         self, key: str, label: str | None, after: int, limit: int
     ) -> Sequence[TemplateEntry]:
-        entries: Sequence[TemplateEntry] = await self._ask("templates", key, label, after, limit)
+        entries: Sequence[TemplateEntry] = await self._store.ask(
+            "templates", key, label, after, limit
+        )
         return entries
 
     async def _describe(self, keys: Sequence[str]) -> dict[str, GalleryInfo]:
-        found: dict[str, GalleryInfo] = await self._ask("describe", keys)
+        found: dict[str, GalleryInfo] = await self._store.ask("describe", keys)
         return found
 
     async def _change(self, mutation: Mutation) -> Receipt:
         """Sent again if its replica died: its operation sees to it that it is made once."""
-        receipt: Receipt = await self._ask("change", mutation, advice=LOOK_FIRST)
+        receipt: Receipt = await self._store.ask("change", mutation, advice=LOOK_FIRST)
         return receipt
-
-    async def _ask(self, method: str, *args: object, advice: str = RETRY) -> Any:
-        """What the store port answers; raises its error."""
-        for pause_s in (*REPLACED_AFTER_S, None):
-            try:
-                answer = await self._store.call(method, *args, advice=advice)
-                break
-            except UnavailableError:
-                if pause_s is None:
-                    raise
-                await asyncio.sleep(pause_s)
-        if isinstance(answer, FaceServeError):
-            raise answer
-        return answer
 
     async def _send(
         self, pieces: Sequence[Piece[SearchRequest]]

@@ -13,10 +13,13 @@ from serve_app.batching import Admission
 from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, validate
 from serve_app.deployments.clients import RayDetector, RayExtractor
 from serve_app.deployments.index_client import RayIndex
+from serve_app.deployments.jobs_client import RayJobs
 from serve_app.deployments.metrics import RequestMetrics
+from serve_app.deployments.stage_caller import StageCaller
+from serve_app.deployments.store_caller import StoreCaller
 from serve_app.fetching import Fetcher
 from serve_app.imaging import leave_threads_to_callers
-from serve_app.service import GalleryService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService
 
 
 class Ingress:
@@ -34,6 +37,7 @@ class Ingress:
         self._detector = RayDetector(detector, timeout_s, self._admission)
         self._extractor = RayExtractor(extractor, timeout_s, self._admission)
         self._index = RayIndex(shards, timeout_s, self._admission)
+        self._jobs = RayJobs(StoreCaller(StageCaller("index", shards[0], timeout_s)))
         self._pipeline = pipeline
         self._args = args
         self._configure({})
@@ -59,6 +63,7 @@ class Ingress:
         return create_app(
             service,
             GalleryService(self._index),
+            JobService(self._jobs, self._args.jobs.inputs),
             fetcher,
             self._pipeline,
             self._args.limits,

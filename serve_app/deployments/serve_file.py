@@ -117,6 +117,8 @@ def _absolute(args: Mapping[str, Any], data_dir: Path | None) -> dict[str, Any]:
         absolute["database_url"] = service.database_url
     if service.snapshots.url is not None:
         absolute["snapshots"] = {**absolute["snapshots"], "url": service.snapshots.url}
+    if service.jobs.inputs:
+        absolute["jobs"] = {**absolute["jobs"], "inputs": list(service.jobs.inputs)}
     if service.pipeline.endswith((".yaml", ".yml")):
         absolute["pipeline"] = str(Path(service.pipeline).absolute())
     return absolute

@@ -1,9 +1,11 @@
-"""The online driver: identify, build, add and remove over three ports, galleries over a fourth.
+"""The online driver: identify, build, add and remove over three ports, galleries over a fourth,
+jobs over a fifth.
 
 ``recognition`` is the service; ``enrolment`` makes templates of images and labels; ``rejections``
 keeps those that were not made; ``embedding`` makes vectors of crops; ``concurrency`` bounds what
-one request has under way; ``galleries`` is the service of listings and upkeep. Knows ports, types,
-errors, policy and the pipeline's configuration; must not know HTTP, Ray, models or FAISS.
+one request has under way; ``galleries`` is the service of listings and upkeep, ``jobs`` that of
+bulk jobs. Knows ports, types, errors, policy and the pipeline's configuration; must not know HTTP,
+Ray, models or FAISS.
 """
 
 from serve_app.service.concurrency import IMAGES_IN_FLIGHT, each_alone, in_flight
@@ -15,6 +17,7 @@ from serve_app.service.galleries import (
     GalleryService,
     TemplatePage,
 )
+from serve_app.service.jobs import JobService, RejectionPage
 from serve_app.service.recognition import (
     Enrolment,
     Identification,
@@ -31,10 +34,12 @@ __all__ = [
     "GalleryPage",
     "GalleryService",
     "Identification",
+    "JobService",
     "Pair",
     "Recognition",
     "RecognitionService",
     "Rejection",
+    "RejectionPage",
     "TemplatePage",
     "each_alone",
     "in_flight",

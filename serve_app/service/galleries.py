@@ -46,7 +46,7 @@ class GalleryService:
         """Up to ``limit`` galleries with keys above ``after``."""
         if after:
             policy.check_key(after)
-        _check_limit(limit)
+        check_limit(limit)
         # One more than asked for: whether there is a next page.
         found = await self._galleries.list(after, limit + 1)
         more = len(found) > limit
@@ -61,7 +61,7 @@ class GalleryService:
     ) -> TemplatePage:
         """Up to ``limit`` templates with ids above ``after``; of ``label`` if given."""
         policy.check_key(key)
-        _check_limit(limit)
+        check_limit(limit)
         found = await self._galleries.templates(key, label, after, limit + 1)
         more = len(found) > limit
         return TemplatePage(found[:limit], found[limit - 1].id if more else None)
@@ -84,6 +84,7 @@ class GalleryService:
         return await self._galleries.optimize(key, operation=operation)
 
 
-def _check_limit(limit: int) -> None:
+def check_limit(limit: int) -> None:
+    """Raises InvalidRequestError."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequestError(f"limit is from 1 to {MAX_PAGE}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -10,8 +11,8 @@ from fastapi import FastAPI
 
 from serve_app.api.app import create_app
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, RecognitionService
-from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex
+from serve_app.service import GalleryService, JobService, RecognitionService
+from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
 
 BUILD = "/face-recognition-index-build"
 ADD = "/face-recognition-index-add"
@@ -26,15 +27,22 @@ class Api:
         config: PipelineConfig | None = None,
         limits: Limits | None = None,
         fetcher: FakeFetcher | None = None,
+        inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
         self.detector = FakeDetector(limits.image)
         self.extractor = FakeExtractor()
         self.index = MemoryIndex()
+        self.jobs = MemoryJobs()
         self.fetcher = fetcher or FakeFetcher()
         service = RecognitionService(self.detector, self.extractor, self.index, config)
         self.app: FastAPI = create_app(
-            service, GalleryService(self.index), self.fetcher, config, limits
+            service,
+            GalleryService(self.index),
+            JobService(self.jobs, inputs),
+            self.fetcher,
+            config,
+            limits,
         )
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://service"

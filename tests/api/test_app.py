@@ -60,6 +60,9 @@ async def test_another_method_is_405_in_the_envelope(path: str) -> None:
         ("/v1/galleries/g", "DELETE, GET"),
         ("/v1/galleries/g/labels/a/b", "DELETE"),
         ("/v1/galleries/g/optimize", "POST"),
+        ("/v1/jobs", "GET, POST"),
+        ("/v1/jobs/one", "DELETE, GET"),
+        ("/v1/jobs/one/rejected", "GET"),
     ],
 )
 async def test_405_tells_all_methods_of_an_address(path: str, methods: str) -> None:

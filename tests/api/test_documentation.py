@@ -10,6 +10,7 @@ from serve_app.api.errors import STATUS
 from tests.api.harness import ADD, BATCH, BUILD, INFER, REMOVE, Api
 
 GALLERY = "/v1/galleries/{key}"
+JOBS = "/v1/jobs"
 ADDRESSES: dict[str, dict[str, tuple[str, list[str]]]] = {
     "/v1/galleries": {"get": ("200", ["query after", "query limit"])},
     GALLERY: {
@@ -23,6 +24,8 @@ ADDRESSES: dict[str, dict[str, tuple[str, list[str]]]] = {
         "delete": ("200", ["path key", "path label", "header Idempotency-Key"])
     },
     f"{GALLERY}/optimize": {"post": ("202", ["path key", "header Idempotency-Key"])},
+    f"{JOBS}/{{id}}": {"get": ("200", ["path id"]), "delete": ("200", ["path id"])},
+    f"{JOBS}/{{id}}/rejected": {"get": ("200", ["path id", "query after", "query limit"])},
 }
 """Of each address and method: status of a success, and parameters."""
 
@@ -43,7 +46,21 @@ def references(node: Any) -> set[str]:
 async def test_every_route_is_described_with_its_body_and_all_replies(
     document: dict[str, Any],
 ) -> None:
-    assert set(document["paths"]) == {"/health", BUILD, ADD, REMOVE, INFER, BATCH, *ADDRESSES}
+    assert set(document["paths"]) == {
+        "/health",
+        BUILD,
+        ADD,
+        REMOVE,
+        INFER,
+        BATCH,
+        JOBS,
+        *ADDRESSES,
+    }
+    jobs = document["paths"][JOBS]
+    assert set(jobs) == {"get", "post"}
+    assert [p["name"] for p in jobs["get"]["parameters"]] == ["limit"]
+    assert set(jobs["post"]["responses"]) == {"202", *map(str, FAILURES)}
+    assert set(jobs["post"]["requestBody"]["content"]) == {"application/json"}
     for path, body in [
         (BUILD, "BuildRequest"),
         (ADD, "AddRequest"),
@@ -72,7 +89,7 @@ async def test_every_address_is_described_with_its_parameters_and_all_replies(
 
 
 async def test_changes_may_be_named_and_searches_not(document: dict[str, Any]) -> None:
-    for path in (BUILD, ADD, REMOVE):
+    for path in (BUILD, ADD, REMOVE, JOBS):
         (parameter,) = document["paths"][path]["post"]["parameters"]
         assert parameter["name"] == "Idempotency-Key"
         assert parameter["schema"]["maxLength"] == 255
@@ -110,6 +127,8 @@ async def test_the_wires_words_are_described(document: dict[str, Any]) -> None:
     assert schemas["Consistency"]["enum"] == ["strong", "eventual"]
     assert "stale" in schemas["InferResult"]["properties"]
     assert schemas["BatchRequest"]["properties"]["images"]["maxItems"] == 64
+    assert schemas["JobBody"]["required"] == ["key", "input"]
+    assert not {"report", "pipeline"} & set(schemas["JobBody"]["properties"])
     assert set(schemas["ImageArray"]["properties"]) == {"shape", "dtype", "data", "order"}
 
 

@@ -138,3 +138,13 @@ def test_a_misspelt_key_of_the_index_is_refused() -> None:
 def test_names_of_the_index_deployments() -> None:
     assert index_names(1) == ["Index"]
     assert index_names(3) == ["Index0", "Index1", "Index2"]
+
+
+def test_inputs_of_jobs_are_absolute_places() -> None:
+    given = ["people", "/photos/", "s3://bucket/people", "https://host.example/a"]
+    inputs = parse_service_args({"jobs": {"inputs": given}}).jobs.inputs
+    assert inputs == (str(Path("people").absolute()), "/photos", *given[2:])
+    for wrong in ("../photos", "s3://", "file:///photos", "https://user:secret@host/"):
+        with pytest.raises(ConfigError, match=r"args\.jobs\.inputs: .*write paths") as caught:
+            parse_service_args({"jobs": {"inputs": [wrong]}})
+        assert "secret" not in str(caught.value)

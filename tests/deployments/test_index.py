@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from serve_app.config import IndexConfig, SnapshotConfig
+from serve_app.config import IndexConfig, JobRequest, SnapshotConfig
 from serve_app.deployments.calls import StageCall
 from serve_app.deployments.index import Index
 from serve_app.errors import (
@@ -18,12 +18,24 @@ from serve_app.errors import (
     GalleryExistsError,
     GalleryNotFoundError,
     InvalidRequestError,
+    JobNotFoundError,
     OperationReusedError,
+    UnavailableError,
 )
 from serve_app.index.mutations import Add, Create, Drop, Mutation, Remove, RemoveLabel
 from serve_app.index.records import SearchRequest
+from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import GalleryStore
-from serve_app.types import Embeddings, Metric, Operation, Receipt, SearchResult, Shard
+from serve_app.types import (
+    Embeddings,
+    Job,
+    JobState,
+    Metric,
+    Operation,
+    Receipt,
+    SearchResult,
+    Shard,
+)
 
 
 def embeddings(count: int, seed: int = 0) -> Embeddings:
@@ -32,13 +44,34 @@ def embeddings(count: int, seed: int = 0) -> Embeddings:
     return Embeddings("model", rows.astype(np.float32))
 
 
+class RecordedHosts:
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.ended: list[str] = []
+        self.down = False
+
+    def start(self, job_id: str) -> None:
+        if self.down:
+            raise UnavailableError("the cluster takes no jobs just now; try again")
+        self.started.append(job_id)
+
+    def end(self, job_id: str) -> None:
+        self.ended.append(job_id)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Index]:
     url = f"sqlite:///{tmp_path / 'galleries.db'}"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     GalleryStore(url, migrate=True).close()
-    stage = Index((url, str(tmp_path / "snapshots")), Shard(), IndexConfig(), SnapshotConfig())
+    stage = Index(
+        (url, str(tmp_path / "snapshots")),
+        Shard(),
+        IndexConfig(),
+        SnapshotConfig(),
+        RecordedHosts(),
+    )
     yield stage
     stage.close()
 
@@ -133,3 +166,93 @@ async def test_a_replica_says_that_it_is_alive(index: Index) -> None:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.02)
     assert len(alive) == 1
+
+
+REQUEST = JobRequest(key="staff", input="/photos")
+
+
+def hosts(index: Index) -> RecordedHosts:
+    recorded = index._hosts
+    assert isinstance(recorded, RecordedHosts)
+    return recorded
+
+
+async def submitted(index: Index, job_id: str, request: JobRequest = REQUEST) -> Job:
+    job = await index.submit_job(job_id, request)
+    assert isinstance(job, Job), job
+    return job
+
+
+async def test_a_job_gets_a_host_each_time_it_is_sent_until_it_is_over(index: Index) -> None:
+    job = await submitted(index, "one")
+    assert (job.id, job.key, job.state) == ("one", "staff", JobState.QUEUED)
+    assert JobRequest.model_validate_json(job.request) == REQUEST
+    assert await submitted(index, "one") == job
+    assert hosts(index).started == ["one", "one"]
+    ended = await index.end_job("one")
+    assert isinstance(ended, Job)
+    assert ended.state is JobState.CANCELLED
+    assert hosts(index).ended == ["one"]
+    assert (await submitted(index, "one")).state is JobState.CANCELLED
+    assert hosts(index).started == ["one", "one"]
+
+
+async def test_another_job_of_the_same_id_is_refused_and_not_begun(index: Index) -> None:
+    await submitted(index, "one")
+    other = REQUEST.model_copy(update={"input": "/photos/other"})
+    assert isinstance(await index.submit_job("one", other), OperationReusedError)
+    assert hosts(index).started == ["one"]
+
+
+async def test_a_job_without_a_host_is_begun_when_it_is_sent_again(index: Index) -> None:
+    hosts(index).down = True
+    assert isinstance(await index.submit_job("one", REQUEST), UnavailableError)
+    hosts(index).down = False
+    await submitted(index, "one")
+    assert hosts(index).started == ["one"]
+
+
+async def test_jobs_are_listed_newest_first_and_forgotten(index: Index) -> None:
+    for job_id in ("a", "b", "c"):
+        await submitted(index, job_id)
+    listed = await index.jobs(2)
+    assert not isinstance(listed, FaceServeError)
+    assert [job.id for job in listed] == ["c", "b"]
+    await index.end_job("c")
+    for _ in range(2):
+        assert await index.forget_job("c") is None
+    assert hosts(index).ended == ["c"] * 3
+    assert isinstance(await index.job("c"), JobNotFoundError)
+    assert isinstance(await index.job("b"), Job)
+
+
+async def test_rejected_rows_page_by_position(index: Index) -> None:
+    await submitted(index, "one")
+    jobs = index._jobs
+    jobs.take("one", "me", 60)
+    jobs.begin("one", "me", StagedGallery("Flat", Metric.IP, 8, "model"), 4, "same")
+    rows = [
+        SettledRow(n, f"/photos/{n}.jpg", "x", RowOutcome.REJECTED, "no face found")
+        for n in range(4)
+    ]
+    jobs.stage("one", "me", SettledRows(0, 4, rows, embeddings(0).vectors))
+    first = await index.rejections("one", -1, 3)
+    assert not isinstance(first, FaceServeError)
+    assert [row.position for row in first] == [0, 1, 2]
+    assert (first[0].source, first[0].reason) == ("/photos/0.jpg", "no face found")
+    rest = await index.rejections("one", 2, 3)
+    assert not isinstance(rest, FaceServeError)
+    assert [row.position for row in rest] == [3]
+    job = await index.job("one")
+    assert isinstance(job, Job)
+    assert (job.total, job.done, job.rejected) == (4, 4, 4)
+
+
+async def test_jobs_that_are_not_there(index: Index) -> None:
+    for answer in (
+        await index.job("x"),
+        await index.rejections("x", -1, 10),
+        await index.end_job("x"),
+    ):
+        assert isinstance(answer, JobNotFoundError)
+    assert hosts(index).ended == []

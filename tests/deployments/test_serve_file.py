@@ -271,12 +271,15 @@ def test_each_shard_has_its_deployment(tmp_path: Path) -> None:
     load(content, tmp_path)
 
 
-def test_relative_databases_and_snapshots_become_absolute(tmp_path: Path) -> None:
+def test_relative_databases_snapshots_and_inputs_become_absolute(tmp_path: Path) -> None:
     content: Any = copy.deepcopy(LOCAL)
     content["applications"][0]["args"] |= {
         "database_url": "sqlite:///here.db",
         "snapshots": {"url": "snapshots", "keep": 3},
+        "jobs": {"inputs": ["people", "s3://bucket"], "extractors": 3},
     }
     args = load(content, tmp_path)["applications"][0]["args"]
     assert args["database_url"] == f"sqlite:///{Path('here.db').absolute()}"
     assert args["snapshots"] == {"url": str(Path("snapshots").absolute()), "keep": 3}
+    inputs = [str(Path("people").absolute()), "s3://bucket"]
+    assert args["jobs"] == {"inputs": inputs, "extractors": 3}
