@@ -38,12 +38,12 @@ class Ran:
         """Processor milliseconds a row of all processes in the same time, Ray's own included."""
         (first_s, first), (last_s, last) = self.points[0], self.points[-1]
         used = _at(self.figures["cpu"], last_s) - _at(self.figures["cpu"], first_s)
-        return 1e3 * used / (last - first)
+        return float(1e3 * used / (last - first))
 
     def memory_mb(self) -> float:
         """The most while rows were settled."""
         first_s, last_s = self.points[0][0], self.points[-1][0]
-        return max(mb for at, mb in self.figures["memory"] if first_s <= at <= last_s)
+        return float(max(mb for at, mb in self.figures["memory"] if first_s <= at <= last_s))
 
     def told(self, pattern: str) -> float:
         """The number in the first line that ``pattern`` matches."""

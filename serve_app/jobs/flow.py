@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
@@ -93,11 +94,13 @@ def embedded(
     Raises what an actor raised while it loaded its network, or RayTaskError.
     """
     parts = Parts(start, rows.total)
+    # Not ``ray.data.range``: its tasks want a processor each, which the actors may have taken all.
+    numbers = [pa.table({"id": [number]}) for number in range(len(parts))]
     _set_context()
     finders = ActorPoolStrategy(size=settings.detectors, max_tasks_in_flight_per_actor=IN_FLIGHT)
     embedders = ActorPoolStrategy(size=settings.extractors, max_tasks_in_flight_per_actor=IN_FLIGHT)
     dataset = (
-        ray.data.range(len(parts), override_num_blocks=len(parts))
+        ray.data.from_arrow(numbers)
         .map_batches(
             FaceFinder,
             fn_constructor_args=(
