@@ -100,6 +100,11 @@ class JobConflictError(FaceServeError):
     code = "job_conflict"
 
 
+class JobChangedError(JobConflictError):
+    """What the job was begun with is not what is there now: its input, or the model. What it staged
+    is kept, for when it is again."""
+
+
 class JobLostError(FaceServeError):
     """This process runs the job no more: it was cancelled, or another has taken it over."""
 

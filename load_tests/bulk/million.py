@@ -48,11 +48,11 @@ def million(work: Path, count: int) -> None:
             lines = build(target, large, "--mode", "replace", "--index-type", "HNSW32")
             wall_s = time.monotonic() - begun
             time.sleep(5)
+        for line in lines:
+            print(f"    {line}", flush=True)
         built_s = told(lines, r"HNSW32 index built in ([\d.]+) s")
         print(f"\n{count} embeddings: {wall_s:.0f} s, of which the HNSW build {built_s:.0f} s, "
               f"the rest {wall_s - built_s:.0f} s")  # fmt: skip
-        for line in lines:
-            print(f"    {line}")
         low, high = idle.p99_ms, busy.p99_ms
         print(f"search p99: idle {low:.0f} ms ({len(idle.seconds)}), "
               f"meanwhile {high:.0f} ms ({len(busy.seconds)}), {high / low:.1f} times; "

@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from serve_app.config import ServiceArgs, database_url
 from serve_app.errors import (
     FaceServeError,
+    JobChangedError,
     JobConflictError,
     JobLostError,
     JobNotFoundError,
@@ -107,6 +108,10 @@ def run_to_end(job_id: str, service: ServiceArgs, watch: Watch) -> None:
             run_job(job_id, service, environ, allowed=service.jobs.inputs, say=_say, watch=watch)
             return
         except JobNotFoundError:
+            return
+        except JobChangedError as error:
+            # Waiting changes nothing. It is kept, and begun again by the same request.
+            logger.warning("%s", error)
             return
         except (JobConflictError, JobLostError, UnavailableError) as error:
             # The run that died with another node still counts for some seconds.

@@ -14,6 +14,7 @@ from serve_app.config import ServiceArgs, database_url, parse_service_args
 from serve_app.deployments import job_host
 from serve_app.errors import (
     FaceServeError,
+    JobChangedError,
     JobConflictError,
     JobLostError,
     JobNotFoundError,
@@ -91,6 +92,7 @@ def test_it_waits_as_long_as_another_runs_the_job_or_the_store_is_down(
         ([ValueError("Anna in /srv")] * 3, JobState.FAILED, job_host.BROKE_OFF),
         ([ValueError("Anna in /srv")] * 2, JobState.QUEUED, ""),
         ([JobNotFoundError("gone")], JobState.QUEUED, ""),
+        ([JobChangedError("its input")], JobState.QUEUED, ""),
     ],
 )
 def test_how_it_ends(

@@ -164,6 +164,7 @@ def serve_file(data_dir: Path) -> dict[str, Any]:
     (face,) = content["applications"]
     stand_ins = yaml.safe_load(text)["applications"][0]
     face["args"]["data_dir"] = str(data_dir)
+    face["args"]["jobs"] = {"inputs": [str(data_dir.parent / "inputs")]}
     stand_ins |= {"name": "paddlex", "route_prefix": "/paddlex"}
     stand_ins["args"] = {"pipeline": str(PIPELINE), "data_dir": str(data_dir / "paddlex")}
     # Everybody is let in there, however many come at once.

@@ -20,6 +20,7 @@ from serve_app.errors import (
     GalleryExistsError,
     GalleryNotFoundError,
     InvalidRequestError,
+    JobChangedError,
     JobConflictError,
     UnavailableError,
 )
@@ -48,13 +49,13 @@ def begin(
 ) -> Job:
     """Stage the job's templates in a gallery as ``wanted``, or go on with the one that is there.
 
-    Raises JobLostError; JobConflictError if the input or the model is another than when the job
+    Raises JobLostError; JobChangedError if the input or the model is another than when the job
     was begun; GalleryExistsError, GalleryNotFoundError, GalleryMismatchError if it could not be
     published.
     """
     row = job_rows.held(connection, job_id, holder)
     if row.fingerprint is not None and row.fingerprint != fingerprint:
-        raise JobConflictError(
+        raise JobChangedError(
             f"the input of job {job_id} changed since it was begun: give it another job id"
         )
     _check_target(connection, row, wanted)
@@ -117,11 +118,11 @@ def staged(connection: Connection, generation: str | None, *, lock: bool = True)
 
 
 def check_model(info: GalleryInfo, wanted: StagedGallery, job_id: str) -> None:
-    """Raises JobConflictError if a job would go on with another model or index."""
+    """Raises JobChangedError if a job would go on with another model or index."""
     before = (info.model_id, info.dimension, info.index_type, info.metric)
     now = (wanted.model_id, wanted.dimension, wanted.index_type, wanted.metric)
     if before != now:
-        raise JobConflictError(
+        raise JobChangedError(
             f"job {job_id} was begun with {' '.join(map(str, before))}, not with "
             f"{' '.join(map(str, now))}: give it another job id"
         )

@@ -14,6 +14,7 @@ from serve_app.errors import (
     GalleryMismatchError,
     GalleryNotFoundError,
     InvalidRequestError,
+    JobChangedError,
     JobConflictError,
 )
 from serve_app.index.copies.backup import backup
@@ -88,7 +89,7 @@ def test_it_goes_on_where_it_was(jobs: JobStore) -> None:
 
 def test_a_changed_input_or_model_is_refused(jobs: JobStore) -> None:
     begun(jobs)
-    with pytest.raises(JobConflictError, match="input of job job changed"):
+    with pytest.raises(JobChangedError, match="input of job job changed"):
         jobs.begin("job", HOLDER, FLAT, None, "other")
     for other in (
         StagedGallery("HNSW32", Metric.IP, DIMENSION, MODEL),
@@ -96,7 +97,7 @@ def test_a_changed_input_or_model_is_refused(jobs: JobStore) -> None:
         StagedGallery("Flat", Metric.IP, 4, MODEL),
         StagedGallery("Flat", Metric.IP, DIMENSION, "other"),
     ):
-        with pytest.raises(JobConflictError, match="begun with sface-1234 8 Flat IP, not with"):
+        with pytest.raises(JobChangedError, match="begun with sface-1234 8 Flat IP, not with"):
             jobs.begin("job", HOLDER, other, None, "fingerprint")
 
 
