@@ -104,6 +104,8 @@ class JobChangedError(JobConflictError):
     """What the job was begun with is not what is there now: its input, or the model. What it staged
     is kept, for when it is again."""
 
+    code = "job_changed"
+
 
 class JobLostError(FaceServeError):
     """This process runs the job no more: it was cancelled, or another has taken it over."""

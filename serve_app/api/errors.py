@@ -36,6 +36,7 @@ STATUS: dict[str, int] = {
     "gallery_mismatch": 409,
     "operation_reused": 422,
     "job_not_found": 404,
+    "job_changed": 409,
     "job_conflict": 409,
     "job_lost": 409,
     "overloaded": 429,
