@@ -24,7 +24,7 @@ from serve_app.index.store import GalleryStore, sqlite_url
 from serve_app.models.zoo.opening import unwatched
 from serve_app.types import JobMode
 
-LOOK_S = 0.25
+LOOK_S = 1.0
 
 
 def main() -> None:
@@ -108,7 +108,7 @@ class Watching:
 
     def _look_on(self) -> None:
         me = psutil.Process()
-        while not self._stop.wait(LOOK_S * 4):
+        while not self._stop.wait(LOOK_S):
             family = [me, *me.children(recursive=True)]
             at = time.monotonic() - self._started
             self.memory.append((at, memory(family).pss))
