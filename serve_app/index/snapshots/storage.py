@@ -48,7 +48,7 @@ class SnapshotStorage:
     def __init__(self, url: str) -> None:
         try:
             self._files, self._root = fsspec.core.url_to_fs(url)
-        except (ValueError, ImportError) as error:
+        except (ValueError, ImportError, OSError) as error:  # OSError: pyarrow without its Hadoop
             scheme = url.partition("://")[0]
             raise ConfigError(
                 f"snapshots.url: {scheme}:// can't be used ({type(error).__name__}): install the "

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from serve_app.index.copies.parts import CopiedRows, Ending, KeptAnswer
-from serve_app.index.store.damage import read_gallery, read_templates
+from serve_app.index.store.damage import read_gallery, read_page
 from serve_app.index.store.reading import TEMPLATE
 from serve_app.index.store.schema import operation, template
 from serve_app.index.store.writing import find
@@ -29,7 +29,8 @@ def copied_page(
         .limit(limit)
     ).all()
     return CopiedRows(
-        read_templates([row[:4] for row in rows], info.dimension), [row.added_seq for row in rows]
+        read_page([row[:4] for row in rows], info.dimension, after_id),
+        [row.added_seq for row in rows],
     )
 
 

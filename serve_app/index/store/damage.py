@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from serve_app.errors import UnavailableError
@@ -33,6 +34,18 @@ def read_templates(rows: Sequence[Any], dimension: int) -> TemplateRows:
         return template_rows(rows, dimension)
     except (AttributeError, TypeError):
         raise UnavailableError(DAMAGED) from None
+
+
+def read_page(rows: Sequence[Any], dimension: int, after_id: int) -> TemplateRows:
+    """As ``read_templates``, of rows that were asked for by ascending id, above ``after_id``.
+
+    A damaged page of SQLite may answer with what lies elsewhere: whoever asks for the next page
+    after its last id would read the same again, without end. Raises UnavailableError.
+    """
+    page = read_templates(rows, dimension)
+    if any(number <= before for before, number in pairwise([after_id, *page.ids])):
+        raise UnavailableError(DAMAGED)
+    return page
 
 
 def check_of_gallery(facts: Mapping[str, Any]) -> int:

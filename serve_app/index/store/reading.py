@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from serve_app.index.records import Changes, TemplateRows, label_digest
-from serve_app.index.store.damage import read_gallery, read_templates
+from serve_app.index.store.damage import read_gallery, read_page, read_templates
 from serve_app.index.store.schema import HIDDEN, gallery, snapshot, template
 from serve_app.index.store.writing import TENANT, find
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
@@ -117,7 +117,7 @@ def page(
         .order_by(template.c.id)
         .limit(limit)
     )
-    return read_templates(connection.execute(query).all(), info.dimension)
+    return read_page(connection.execute(query).all(), info.dimension, after_id)
 
 
 def changes(

@@ -16,10 +16,11 @@ import pytest
 from serve_app.errors import ConfigError, FaceServeError, GalleryNotFoundError, UnavailableError
 from serve_app.index.loading import Loader
 from serve_app.index.mutations import Add, Drop, Optimize
-from serve_app.index.records import SnapshotRow
+from serve_app.index.records import SnapshotRow, check_of
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.damage import read_page
 from serve_app.types import Candidate, GalleryInfo, Metric, Shard
-from tests.index.samples import build, embeddings, info_of, labels_of, raw, vectors
+from tests.index.samples import DIMENSION, build, embeddings, info_of, labels_of, raw, vectors
 
 PAGE = 4096
 FLIPS = 40
@@ -206,6 +207,15 @@ def test_a_file_cut_off_anywhere(database: Database) -> None:
     ends |= {chance.randrange(1, length) for _ in range(40)} | {1, 15, 16, 99, 100, length - 1}
     contents = {f"cut at {end}": database.good[:end] for end in sorted(ends)}
     database.assert_nothing_silent(contents)
+
+
+@pytest.mark.parametrize("order", [[1, 1], [2, 1], [0, 1], [1, 3, 2]])
+def test_a_page_that_would_be_read_without_end(order: list[int]) -> None:
+    vector = vectors(1)[0].tobytes()
+    rows = [(number, "a", vector, check_of(number, "a", vector)) for number in order]
+    with pytest.raises(UnavailableError, match="damaged"):
+        read_page(rows, DIMENSION, after_id=0)
+    assert read_page(rows[:1], DIMENSION, after_id=-1).ids == order[:1]
 
 
 def test_most_damage_is_noticed(database: Database) -> None:
