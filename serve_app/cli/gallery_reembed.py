@@ -32,6 +32,7 @@ def reembed(
         str,
         typer.Option(
             "--pipeline",
+            "--model",
             metavar="FILE",
             help="The pipeline file with the new model; face_recognition is the embedded one.",
         ),

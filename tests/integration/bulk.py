@@ -43,24 +43,33 @@ def portraits(directory: Path, count: int) -> Path:
 
 
 class BulkJob:
-    """``face-serve-job`` on a data directory, in the cluster at ``address``."""
+    """``face-serve-job`` in the cluster at ``address``, on a data directory and the database in
+    it, or the one at ``database_url``."""
 
-    def __init__(self, data_dir: Path, address: str | None, *arguments: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        address: str | None,
+        *arguments: str,
+        database_url: str | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self._arguments = arguments
-        self._address = address
+        self._environ = {} if address is None else {"RAY_ADDRESS": address}
         data_dir.mkdir(parents=True, exist_ok=True)
-        self.store = GalleryStore(sqlite_url(data_dir / "galleries.db"))
+        if database_url is not None:
+            self._environ["FACE_SERVE_DATABASE_URL"] = database_url
+        self.store = GalleryStore(
+            database_url or sqlite_url(data_dir / "galleries.db"), migrate=True
+        )
         self.jobs = JobStore(self.store)
 
-    def start(self, job_id: str, log: Path) -> subprocess.Popen[bytes]:
-        environ = dict(os.environ)
-        if self._address is not None:
-            environ["RAY_ADDRESS"] = self._address
+    def start(self, job_id: str, log: Path, *more: str) -> subprocess.Popen[bytes]:
+        environ = dict(os.environ) | self._environ
         with log.open("ab") as out:
             return subprocess.Popen(
                 [
-                    str(BIN / "face-serve-job"), *self._arguments, "--job-id", job_id,
+                    str(BIN / "face-serve-job"), *self._arguments, *more, "--job-id", job_id,
                     "--data-dir", str(self.data_dir),
                 ],
                 env=environ, cwd=self.data_dir, stdout=out, stderr=out,

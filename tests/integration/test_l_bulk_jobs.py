@@ -15,10 +15,12 @@ import pytest
 
 from serve_app.index.store import GalleryStore, sqlite_url
 from serve_app.types import Vectors
-from tests.integration.bulk import BIN, FACES, portraits
+from tests.integration.bulk import BIN, FACES, ROOT, portraits
+from tests.integration.http_client import build_empty
 from tests.integration.service import Service
 
 PAIRS_A_REQUEST = 100
+MIRROR = ROOT / "configs" / "pipeline" / "mirror.yaml"
 
 
 def templates(service: Service, key: str) -> tuple[list[int], list[str], Vectors]:
@@ -37,9 +39,16 @@ def gallery(service: Service, command: str, *words: str) -> subprocess.Completed
     )  # fmt: skip
 
 
+def done(ran: subprocess.CompletedProcess[str]) -> None:
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def infer_body(key: str, image: bytes) -> dict[str, Any]:
+    return {"image": base64.b64encode(image).decode(), "indexKey": key, "visualize": False}
+
+
 def labels_of(service: Service, key: str, image: bytes) -> list[str]:
-    body = {"image": base64.b64encode(image).decode(), "indexKey": key, "visualize": False}
-    reply = service.post("/face-recognition-infer", body).json()
+    reply = service.post("/face-recognition-infer", infer_body(key, image)).json()
     (face,) = reply["result"]["faces"]
     return [found["label"] for found in face["recResults"]]
 
@@ -55,8 +64,7 @@ def inputs(service: Service) -> Path:
 
 @pytest.mark.skipif(not FACES.exists(), reason="../shared/faces is not here")
 def test_a_job_and_http_make_the_same_templates(service: Service) -> None:
-    ran = gallery(service, "build", "by-job", str(FACES / "gallery.txt"))
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    done(gallery(service, "build", "by-job", str(FACES / "gallery.txt")))
     lines = (FACES / "gallery.txt").read_text(encoding="utf-8").splitlines()
     for start in range(0, len(lines), PAIRS_A_REQUEST):
         pairs = []
@@ -75,30 +83,43 @@ def test_a_job_and_http_make_the_same_templates(service: Service) -> None:
     assert np.einsum("nd,nd->n", vectors, expected).min() >= 0.99999
 
 
-def test_replace_is_seen_at_once_and_undone(service: Service, inputs: Path) -> None:
+def test_a_gallery_is_replaced_and_embedded_anew_and_both_undone(
+    service: Service, inputs: Path
+) -> None:
     shown = (inputs / "people" / "images" / "1.png").read_bytes()
-    people = str(inputs / "people")
-    ran = gallery(service, "build", "staff", people, "--report", str(inputs / "report.parquet"))
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "gallery staff: 36 templates enrolled, 4 rows rejected" in ran.stdout
+    done(
+        gallery(
+            service, "build", "staff", str(inputs / "people"), "--keep-sources", "--report",
+            str(inputs / "report.parquet"),
+        )
+    )  # fmt: skip
     assert labels_of(service, "staff", shown)[0] == "person 1"
     report = pq.read_table(inputs / "report.parquet").to_pydict()
     assert report["position"] == list(range(40))
     assert report["outcome"].count("rejected") == 4
     assert all("no face" in reason for reason in report["reason"][::10])
+    enrolled = templates(service, "staff")
 
     renamed = inputs / "renamed"
     shutil.copytree(inputs / "people", renamed)
     text = (renamed / "gallery.txt").read_text(encoding="utf-8").replace("person", "human")
     (renamed / "gallery.txt").write_text(text, encoding="utf-8")
-    refused = gallery(service, "build", "staff", str(renamed))
-    assert refused.returncode == 2
-    assert "gallery staff exists already" in refused.stdout + refused.stderr
-    ran = gallery(service, "build", "staff", str(renamed), "--mode", "replace")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    done(gallery(service, "build", "staff", str(renamed), "--mode", "replace"))
     assert labels_of(service, "staff", shown)[0] == "human 1"
-    assert gallery(service, "rollback", "staff", "--yes").returncode == 0
+    done(gallery(service, "rollback", "staff", "--yes"))
     assert labels_of(service, "staff", shown)[0] == "person 1"
+
+    done(gallery(service, "reembed", "staff", "--model", str(MIRROR)))
+    anew = templates(service, "staff")
+    assert anew[:2] == enrolled[:2], "ids and labels stay"
+    cosines = np.einsum("nd,nd->n", anew[2], enrolled[2])
+    assert 0.5 < cosines.min() < 0.9999, "the same faces by another model"
+    reply = service.post("/face-recognition-infer", infer_body("staff", shown))
+    assert reply.status_code == 409, "vectors of two models are compared"
+    assert "model" in reply.json()["errorMsg"]
+    done(gallery(service, "rollback", "staff", "--yes"))
+    assert labels_of(service, "staff", shown)[0] == "person 1"
+    np.testing.assert_array_equal(templates(service, "staff")[2], enrolled[2])
 
 
 def test_a_job_over_http(service: Service, inputs: Path) -> None:
@@ -128,17 +149,16 @@ def test_http_jobs_read_what_is_allowed_only(service: Service, inputs: Path, pla
 
 
 def test_what_cannot_work_changes_nothing(service: Service, inputs: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty.csv").write_text("path,label\n", encoding="utf-8")
+    """Each case: ``tests/jobs/inputs``. Here: that it comes to a user as a message and a code."""
     (tmp_path / "other.csv").write_text("file,name\na.jpg,Anna\n", encoding="utf-8")
-    for given, words in (
-        (tmp_path / "empty.csv", "no rows"),
-        (tmp_path / "other.csv", "column"),
-        (tmp_path / "missing", "missing"),
+    build_empty(service, "taken")
+    for key, words, told in (
+        ("never", (str(tmp_path / "other.csv"),), "column"),
+        ("never", (str(inputs / "people"), "--max-rejected", "5%"), "rows were rejected, 2 may be"),
+        ("taken", (str(inputs / "people"),), "gallery taken exists already"),
     ):
-        ran = gallery(service, "build", "never", str(given))
+        ran = gallery(service, "build", key, *words)
         assert ran.returncode == 2, ran.stdout + ran.stderr
-        assert words in ran.stdout + ran.stderr
-    ran = gallery(service, "build", "never", str(inputs / "people"), "--max-rejected", "5%")
-    assert ran.returncode == 2
-    assert "rows were rejected, 2 may be" in ran.stdout + ran.stderr
+        assert told in ran.stdout + ran.stderr
+        assert "Traceback" not in ran.stdout + ran.stderr
     assert service.get("/v1/galleries/never").status_code == 404
