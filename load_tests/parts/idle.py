@@ -39,6 +39,8 @@ def measure(target: Target, seconds: float) -> tuple[float, Section]:
             Finding("1", "the idle cluster's memory", held.pss / 1e3, MEMORY_BAR_GB, "GB"),
         ],
         notes,
-        {"cores": usage.cores, "pss_mb": held.pss, "uss_mb": held.uss, "rss_mb": held.rss,
+        {"cores": usage.cores,
+         "cores_by_role": {name: used / usage.wall_s for name, used in usage.cpu_s.items()},
+         "pss_mb": held.pss, "uss_mb": held.uss, "rss_mb": held.rss,
          "pss_mb_by_role": held.by_role},
     )  # fmt: skip
