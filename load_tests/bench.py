@@ -54,7 +54,9 @@ class Lengths:
     peer: float = 10
 
 
-QUICK = Lengths(clients=4, arrivals=4, idle=8, turns=3, rounds=2, steady=8, overload=10, stand_in=6, peer=5)
+QUICK = Lengths(
+    clients=4, arrivals=4, idle=8, turns=3, rounds=2, steady=8, overload=10, stand_in=6, peer=5
+)
 
 
 class Bench:
