@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from serve_app.cli.options import JsonOption
 from serve_app.cli.output import counted, facts, print_json, table
 
 if TYPE_CHECKING:
-    from serve_app.planning.costs import Costs
+    from serve_app.planning.costs import Costs, Run
     from serve_app.planning.limits import Limit
     from serve_app.planning.sizing import Plan
     from serve_app.planning.waiting import Latency
@@ -40,6 +41,9 @@ def plan(
             help="A report.json of `make bench` on your machine. Left out: our own.",
         ),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Hold the model against the report's own runs, too.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what to give each stage for a load: replicas, processors, memory, nodes.
@@ -50,11 +54,11 @@ def plan(
     \b
     Examples:
       face-serve plan --rps 50 --faces 2 --gallery 1000000
-      face-serve plan --rps 50 --report out/bench/report.json --json
+      face-serve plan --rps 50 --report out/bench/report.json --check
     """
     from serve_app.planning.costs import DEFAULT_REPORT, read_costs
     from serve_app.planning.limits import limits
-    from serve_app.planning.prediction import expected
+    from serve_app.planning.prediction import expected, predicted
     from serve_app.planning.sizing import Load
     from serve_app.planning.sizing import plan as planned
 
@@ -63,6 +67,7 @@ def plan(
     made = planned(load, costs)
     latency = expected(made, costs)
     nearest = limits(made, latency, costs)
+    runs = [(run, predicted(run, costs)) for run in costs.runs] if check else []
     if as_json:
         print_json(
             {
@@ -70,10 +75,16 @@ def plan(
                 **dataclasses.asdict(made),
                 "latency": dataclasses.asdict(latency),
                 "limits": [dataclasses.asdict(one) for one in nearest],
+                "check": [
+                    {"measured": dataclasses.asdict(run), "predicted": dataclasses.asdict(found)}
+                    for run, found in runs
+                ],
             }
         )
     else:
         _print(made, latency, nearest, costs)
+        if runs:
+            _print_check(runs)
 
 
 def _print(made: Plan, latency: Latency, nearest: list[Limit], costs: Costs) -> None:
@@ -111,6 +122,23 @@ def _print(made: Plan, latency: Latency, nearest: list[Limit], costs: Costs) -> 
         )
     )
     print(f"\nMeasured on {costs.machine}, {costs.date}.")
+
+
+def _print_check(runs: Sequence[tuple[Run, Latency]]) -> None:
+    print(
+        table(
+            [
+                ("faces", "load", "pictures/s", "model", "p50 ms", "model", "p99 ms", "model"),
+                *(
+                    (str(run.faces), f"{run.rate:.0f}/s" if run.rate else f"{run.clients} clients",
+                     *(f"{value:.0f}" for value in (
+                         run.images_s, found.rate, run.p50_ms, found.p50_ms, run.p99_ms,
+                         found.p99_ms)))
+                    for run, found in runs
+                ),
+            ]
+        )
+    )  # fmt: skip
 
 
 def _time(seconds: float) -> str:

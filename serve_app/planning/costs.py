@@ -120,17 +120,17 @@ def _fitted(content: Mapping[str, Any]) -> Costs:
     idle = next(one for one in sections if "processes_by_role" in one)
     small = next(one for one in sections if one.get("faces") == 1 and "service" in one)
     group = next(one for one in sections if one.get("faces", 0) > 1 and "service" in one)
-    alone, most = _ends(small["service"])
-    _, many_faces = _ends(group["service"])
-    faces = int(group["faces"])
-    costs = [_net_ms(run, idle["cores_by_role"]) for run in (alone, most, many_faces)]
+    faces, idle_cores = int(group["faces"]), idle["cores_by_role"]
+    alone, most = (_net_ms(run, idle_cores) for run in _ends(small["service"]))
+    many_faces = _net_ms(_ends(group["service"])[1], idle_cores)
     processes, memory = idle["processes_by_role"], idle["pss_mb_by_role"]
     return Costs(
         machine=str(content["facts"]["Machine"]),
         date=str(content["facts"]["Date"]),
         cores=int(str(content["facts"]["Machine"]).rsplit(",", 1)[1].split()[0]),
         stages={
-            stage: _stage_cost(*(one[stage] for one in costs), faces) for stage in (*STAGES, REST)
+            stage: _stage_cost(alone[stage], most[stage], many_faces[stage], faces)
+            for stage in (*STAGES, REST)
         },
         replicas={stage: int(processes[stage]) for stage in STAGES},
         memory_mb={stage: memory[stage] / processes[stage] for stage in STAGES},
