@@ -7,13 +7,14 @@ A stage that runs a batch of b pictures with F faces each takes
 and b is at most 8 / F: a batch holds 8 faces. Three measurements give the three coefficients: the
 small picture at one client (b = 1), the same at the most clients (b = 8), the group photo (b = 1).
 All other runs of the report are there to be predicted. The idle service's own share is taken off
-first.
+first. How much such times spread is what the latencies of one client say, who waits for nobody.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ DEFAULT_REPORT = Path(__file__).with_name("report.json")
 STAGES = ("Ingress", "Detector", "Extractor", "Index")
 REST = "HAProxy and Ray"
 """All other processes of the service, as one more station on the way."""
+FAISS_TEMPLATES = 100_000
 BATCH = 8
 """Faces of a batch: max_cost in the Serve files of configs/serve for CPUs."""
 
@@ -49,12 +51,15 @@ class StageCost:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measurement of the report: a picture of ``faces``, sent by ``clients`` that wait, or at
-    ``rate`` a second. Milliseconds; ``client_ms``: of a processor, a picture."""
+    """One measurement of the report: ``requests`` with a picture of ``faces``, sent by ``clients``
+    that wait, or at ``rate`` a second. Milliseconds; ``client_ms``: of a processor, a picture.
+    ``others``: processors that were used by neither the service nor the client."""
 
     faces: int
     clients: int | None
     rate: float | None
+    requests: int
+    others: float
     images_s: float
     p50_ms: float
     p99_ms: float
@@ -64,7 +69,9 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Costs:
     """``stages``: STAGES and REST. ``replicas`` and ``memory_mb`` (of one process): as they were
-    when it was measured; ``node_mb`` and ``node_cores``: what Ray itself takes."""
+    when it was measured; ``node_mb`` and ``node_cores``: what Ray itself takes.
+    ``spread``: the standard deviation of the times of a stage's runs to their mean.
+    ``faiss_ms``: bare FAISS's, for one probe in FAISS_TEMPLATES, HNSW32; None: not measured."""
 
     machine: str
     date: str
@@ -74,6 +81,8 @@ class Costs:
     memory_mb: dict[str, float]
     node_mb: float
     node_cores: float
+    spread: float
+    faiss_ms: float | None
     runs: tuple[Run, ...]
 
 
@@ -124,18 +133,21 @@ def _fitted(content: Mapping[str, Any]) -> Costs:
     alone, most = (_net_ms(run, idle_cores) for run in _ends(small["service"]))
     many_faces = _net_ms(_ends(group["service"])[1], idle_cores)
     processes, memory = idle["processes_by_role"], idle["pss_mb_by_role"]
+    stages = {
+        stage: _stage_cost(alone[stage], most[stage], many_faces[stage], faces)
+        for stage in (*STAGES, REST)
+    }
     return Costs(
         machine=str(content["facts"]["Machine"]),
         date=str(content["facts"]["Date"]),
         cores=int(str(content["facts"]["Machine"]).rsplit(",", 1)[1].split()[0]),
-        stages={
-            stage: _stage_cost(alone[stage], most[stage], many_faces[stage], faces)
-            for stage in (*STAGES, REST)
-        },
+        stages=stages,
         replicas={stage: int(processes[stage]) for stage in STAGES},
         memory_mb={stage: memory[stage] / processes[stage] for stage in STAGES},
         node_mb=sum(mb for role, mb in memory.items() if role not in STAGES),
         node_cores=float(idle["cores"]),
+        faiss_ms=next((float(one["faiss_ms"]) for one in sections if "faiss_ms" in one), None),
+        spread=_spread(_ends(small["service"])[0], stages.values()),
         runs=tuple(_runs(sections)),
     )
 
@@ -146,6 +158,12 @@ def _stage_cost(alone: float, full: float, group: float, faces: int) -> StageCos
     call = max(0.0, alone - full) * BATCH / (BATCH - 1)
     face = max(0.0, group - alone) / (faces - 1)
     return StageCost(call, max(0.0, alone - call - face), face)
+
+
+def _spread(one_client: Mapping[str, Any], stages: Iterable[StageCost]) -> float:
+    """A hundredth of normally spread sums lies 2.33 deviations above their middle."""
+    deviation_ms = (one_client["p99_ms"] - one_client["p50_ms"]) / 2.33
+    return float(max(0.0, deviation_ms) / math.hypot(*(one.run_ms(1, 1) for one in stages)))
 
 
 def _net_ms(run: Mapping[str, Any], idle_cores: Mapping[str, float]) -> dict[str, float]:
@@ -164,10 +182,15 @@ def _ends(service: Mapping[str, Any]) -> tuple[Any, Any]:
     return service[clients[0]], service[clients[-1]]
 
 
+def _others(run: Mapping[str, Any]) -> float:
+    own_ms = sum(run["cpu_ms_by_role"].values()) + run["client_cpu_ms"]
+    return max(0.0, float(run["machine_cores"] - run["images_s"] * own_ms / 1e3))
+
+
 def _runs(sections: list[Mapping[str, Any]]) -> list[Run]:
     return [
         Run(
-            int(one["faces"]), clients, rate,
+            int(one["faces"]), clients, rate, int(run["sent"]), _others(run),
             *(float(run[key]) for key in ("images_s", "p50_ms", "p99_ms", "client_cpu_ms")),
         )
         for one in sections if "faces" in one

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from serve_app.planning.costs import FAISS_TEMPLATES, Costs
+
 INDEX_TYPES = ("Flat", "HNSW32")
 EXACT_UNTIL = 20_000
 """``index.exact_until``: so many templates are searched exactly, whatever the type."""
@@ -44,6 +46,14 @@ class IndexFigures:
         millions = templates / 1e6
         steps = math.log(max(2.0, templates)) / math.log(1e6) if len(self.search_ms) > 1 else 1.0
         return self.build_s_per_million * millions * steps
+
+
+def search_ms(index_type: str, templates: float, costs: Costs) -> float:
+    """Of one probe, on the processors of ``costs``: they are as much faster or slower at it than
+    those of ``index.json`` as bare FAISS is, where the report has that."""
+    figures = index_figures()
+    slower = costs.faiss_ms / figures["HNSW32"].search(FAISS_TEMPLATES) if costs.faiss_ms else 1.0
+    return slower * figures[index_type].search(templates)
 
 
 @cache

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from serve_app.errors import InvalidRequestError
 from serve_app.planning.costs import REST, STAGES, Costs, StageCost
-from serve_app.planning.gallery import EXACT_UNTIL, LONGEST_FLAT_MS, index_figures
+from serve_app.planning.gallery import EXACT_UNTIL, LONGEST_FLAT_MS, index_figures, search_ms
 
 HEADROOM_MB = {"Ingress": 512, "Detector": 384, "Extractor": 128, "Index": 128}
 """Above an idle process: 256 MiB of images may wait in an Ingress, with their bodies; a Detector
@@ -128,7 +128,8 @@ def _of_type(index_type: str, load: Load, costs: Costs) -> GalleryPlan:
     shards = max(1, math.ceil(peak_mb / left_mb))
     part = load.gallery / shards
     return GalleryPlan(
-        index_type, shards, 2 * part * figures.template_bytes / 1e6, figures.search(part),
+        index_type, shards, 2 * part * figures.template_bytes / 1e6,
+        search_ms(index_type, part, costs),
         part / 1e6 * figures.load_s_per_million, figures.build_s(part),
     )  # fmt: skip
 

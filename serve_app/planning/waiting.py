@@ -5,7 +5,8 @@ batch, and is busy for ``StageCost.run_ms`` of it: batches are gathered while ot
 waited for, as ``batching.Batcher`` does. No textbook formula covers that over several stages and
 servers, so it is played through with random arrivals, always the same ones. Work needs a processor
 besides its replica: where there are fewer processors than replicas they take turns of a few
-milliseconds, as the system's scheduler has it.
+milliseconds, as the system's scheduler has it, and what others use of them slows the work on the
+last one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ from serve_app.planning.costs import StageCost
 TURN_MS = 4.0
 WARM_SHARE = 0.1
 """Of the requests, the first: they find empty queues."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """``processors``, of which ``others`` use a share; ``spread``: of the times that work takes,
+    their standard deviation to their mean."""
+
+    processors: int
+    others: float = 0.0
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +58,16 @@ class Latency:
 def latency(
     stations: Sequence[Station],
     faces: float,
-    processors: int,
+    machine: Machine,
     *,
     rate: float | None = None,
     clients: int = 0,
     requests: int = 10_000,
+    seed: int = 1,
 ) -> Latency:
     """Of Poisson arrivals at ``rate`` a second, or, without it, of so many ``clients`` that wait
     for each answer."""
-    return _Play(stations, faces, processors, rate, clients, requests).latency()
+    return _Play(stations, faces, machine, rate, clients, requests, seed).latency()
 
 
 @dataclass(slots=True)
@@ -79,16 +91,20 @@ class _Play:
         self,
         stations: Sequence[Station],
         faces: float,
-        processors: int,
+        machine: Machine,
         rate: float | None,
         clients: int,
         requests: int,
+        seed: int,
     ) -> None:
         self._queues = [_Queue(one, one.servers) for one in stations]
-        self._faces, self._free = faces, processors
-        self._turn_ms = TURN_MS if processors < sum(one.servers for one in stations) else 1e12
+        self._faces, self._free, self._spread = faces, machine.processors, machine.spread
+        self._slowed = machine.processors / (machine.processors - machine.others)
+        self._turn_ms = (
+            TURN_MS if machine.processors < sum(one.servers for one in stations) else 1e12
+        )
         self._mean_ms = None if rate is None else 1e3 / rate
-        self._chance = random.Random(1)  # noqa: S311 # not for secrets
+        self._chance = random.Random(seed)  # noqa: S311 # not for secrets
         self._events: list[tuple[float, int, _Work | None]] = []
         self._ready: tuple[deque[_Work], deque[_Work]] = (deque(), deque())
         self._number, self._now, self._left = 0, 0.0, requests
@@ -121,18 +137,20 @@ class _Play:
             return
         self._left -= 1
         self._began.append(self._now)
-        self._enter(0, len(self._began) - 1)
+        self._enter(0, [len(self._began) - 1])
         if self._mean_ms is not None:
             self._at(self._now + self._chance.expovariate(1.0) * self._mean_ms, None)
 
-    def _enter(self, at: int, request: int) -> None:
+    def _enter(self, at: int, requests: Sequence[int]) -> None:
+        """What comes together waits together: a batch's answers are one reply."""
         if at < len(self._queues):
-            self._queues[at].waiting.append(request)
+            self._queues[at].waiting.extend(requests)
             self._begin(at)
             return
-        self._took.append((self._now, self._now - self._began[request]))
-        if self._mean_ms is None:
-            self._at(self._now, None)
+        for request in requests:
+            self._took.append((self._now, self._now - self._began[request]))
+            if self._mean_ms is None:
+                self._at(self._now, None)
 
     def _begin(self, at: int) -> None:
         queue = self._queues[at]
@@ -140,7 +158,10 @@ class _Play:
             queue.idle -= 1
             count = min(len(queue.waiting), queue.station.max_images)
             batch = [queue.waiting.popleft() for _ in range(count)]
-            work = _Work(at, batch, queue.station.cost.run_ms(count, self._faces))
+            run_ms = queue.station.cost.run_ms(count, self._faces)
+            if self._spread:
+                run_ms *= self._chance.gammavariate(self._spread**-2, self._spread**2)
+            work = _Work(at, batch, run_ms)
             self._ready[not queue.station.first].append(work)
 
     def _dispatch(self) -> None:
@@ -149,7 +170,8 @@ class _Play:
             turn_ms = min(self._turn_ms, work.left_ms)
             work.left_ms -= turn_ms
             self._free -= 1
-            self._at(self._now + turn_ms, work)
+            slowed = 1.0 if self._free else self._slowed
+            self._at(self._now + turn_ms * slowed, work)
 
     def _went_on(self, work: _Work) -> None:
         if work.left_ms > 1e-9:
@@ -157,5 +179,4 @@ class _Play:
             return
         self._queues[work.at].idle += 1
         self._begin(work.at)
-        for request in work.requests:
-            self._enter(work.at + 1, request)
+        self._enter(work.at + 1, work.requests)

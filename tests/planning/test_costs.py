@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def test_the_fit_finds_the_costs_that_a_report_was_made_of(tmp_path: Path) -> No
     assert costs.memory_mb["Extractor"] == 250
     assert costs.node_mb == 1000
     assert costs.node_cores == pytest.approx(0.1)
+    assert costs.faiss_ms == 0.9
+    # 30 - 20 ms are 2.33 deviations of the sum of the stages' runs.
+    deviation = costs.spread * math.hypot(*(cost.run_ms(1, 1) for cost in COSTS.values()))
+    assert 2.33 * deviation == pytest.approx(10)
 
 
 def test_every_run_of_the_pictures_is_there_to_be_predicted(tmp_path: Path) -> None:
@@ -41,6 +46,8 @@ def test_every_run_of_the_pictures_is_there_to_be_predicted(tmp_path: Path) -> N
         (1, 1, None), (1, 8, None), (1, 64, None), (FACES, 1, None), (FACES, 64, None),
         (1, None, 75.0),
     ]  # fmt: skip
+    own = sum(report()["sections"]["small"]["service"]["1"]["cpu_ms_by_role"].values()) + 1
+    assert runs[0].others == pytest.approx(1.5 - 50 * own / 1e3)
 
 
 def test_noise_makes_no_cost_negative(tmp_path: Path) -> None:

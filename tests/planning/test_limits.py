@@ -37,8 +37,8 @@ def test_a_plan_for_little_ends_nowhere() -> None:
 
 
 def test_a_thousand_replicas_end_at_the_database_then_at_what_ray_tells_everybody() -> None:
-    load = Load(60_000)
-    assert 700 < plan(load, COSTS).replicas < 1500
+    load = Load(30_000)
+    assert 900 < plan(load, COSTS).replicas < 1100
     found = uses(load)
     assert of(found, "database connections") > 1
     assert of(found, "told to all Ingresses") > of(found, "health checks") > 0.05
