@@ -17,6 +17,9 @@ from serve_app.planning.waiting import Latency
 
 Basis = Literal["measured", "documented", "inferred"]
 
+ERASE_S = 86_400
+"""``snapshots.erase_within_s``: when half of it is over a snapshot that holds something removed is
+built anew."""
 POOL = 16
 """Database connections of an Index replica (index/store/postgres.py)."""
 MAX_CONNECTIONS = 100
@@ -76,6 +79,8 @@ def limits(plan: Plan, latency: Latency, costs: Costs) -> list[Limit]:
         Limit("memory of a node with an Index replica and its builder",
               index_mb / room_mb(load, costs), "measured",
               "larger nodes, more shards, or an index that compresses (IVF with PQ)"),
+        Limit("half of erase_within_s, to build a shard's index in", 2 * gallery.build_s / ERASE_S,
+              "inferred", "build_threads, more shards"),
         Limit("database connections, of PostgreSQL's default of 100",
               POOL * index / MAX_CONNECTIONS, "documented",
               "raise max_connections; in the hundreds a pooler before the database"),

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from serve_app.config.service import AdmissionSettings, IndexConfig, SnapshotConfig
 from serve_app.index.store import postgres
 from serve_app.planning.costs import DEFAULT_REPORT, read_costs
-from serve_app.planning.limits import POOL, limits
+from serve_app.planning.limits import ERASE_S, IN_FLIGHT, LOOK_EVERY_S, POOL, limits
 from serve_app.planning.prediction import expected
 from serve_app.planning.sizing import Load, plan
 
@@ -49,7 +50,13 @@ def test_a_billion_templates_end_at_the_database_too() -> None:
     found = uses(Load(10, 1, 10**9))
     assert of(found, "database connections") > 1
     assert of(found, "memory of a node") == pytest.approx(1, abs=0.1)
+    # Larger nodes have fewer and larger shards: building them takes too long for one thread.
+    assert of(found, "erase_within_s") < 1
+    assert of(uses(Load(10, 1, 10**9, node_gb=256)), "erase_within_s") > 1
 
 
-def test_the_pool_is_the_stores() -> None:
+def test_constants_are_those_of_the_service() -> None:
     assert postgres.CONNECTIONS == POOL
+    assert SnapshotConfig().erase_within_s == ERASE_S
+    assert IndexConfig().upkeep_s == LOOK_EVERY_S
+    assert AdmissionSettings().max_in_flight == IN_FLIGHT
