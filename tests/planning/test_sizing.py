@@ -34,11 +34,11 @@ def test_no_stage_is_busier_than_was_asked_and_none_could_do_with_fewer(load: Lo
         assert each * shards == one.replicas
         assert each >= load.at_least
         if each > load.at_least:
-            assert one.utilisation * each / (each - 1) > load.utilisation
+            assert one.utilisation * each / (each - 1) > load.utilisation * (1 - 1e-9)
 
 
 @given(LOADS, RPS)
-def test_a_higher_rate_never_gets_fewer_replicas_or_nodes(load: Load, rps: float) -> None:
+def test_a_higher_rate_never_gets_fewer_replicas(load: Load, rps: float) -> None:
     low, high = sorted((load.rps, rps))
     fewer, more = (plan(with_(load, rps=one), COSTS) for one in (low, high))
     assert all(counts(fewer)[stage] <= counts(more)[stage] for stage in STAGES)
