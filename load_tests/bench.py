@@ -19,13 +19,21 @@ from pathlib import Path
 from load_tests import pictures
 from load_tests.findings import Section
 from load_tests.measured import cores_in_use
-from load_tests.parts import drawing, fixed_latency, gallery_size, idle, overload, paddlex
+from load_tests.parts import (
+    arrivals,
+    drawing,
+    fixed_latency,
+    gallery_size,
+    idle,
+    overload,
+    paddlex,
+)
 from load_tests.parts import side_by_side as beside
 from load_tests.peer.server import PYTHON, interpreter
 from load_tests.report.files import facts, write
 from load_tests.target import Target, patient, running, serve_file, started
 
-OF_A_PATIENT_SERVICE = ("idle", "small", "group", "drawing", "galleries")
+OF_A_PATIENT_SERVICE = ("idle", "small", "group", "arrivals", "drawing", "galleries")
 """One that lets clients wait that do nothing else. Overload is for the service as it is."""
 PARTS = (*OF_A_PATIENT_SERVICE, "overload", "stand-in", "paddlex")
 SMALL_SHARE, GROUP_SHARE = 0.85, 0.92
@@ -36,6 +44,7 @@ class Lengths:
     """Seconds of each measurement, and how often what is compared in turns has its turn."""
 
     clients: float = 10
+    arrivals: float = 15
     idle: float = 20
     turns: float = 5
     rounds: int = 3
@@ -45,7 +54,9 @@ class Lengths:
     peer: float = 10
 
 
-QUICK = Lengths(clients=4, idle=8, turns=3, rounds=2, steady=8, overload=10, stand_in=6, peer=5)
+QUICK = Lengths(
+    clients=4, arrivals=4, idle=8, turns=3, rounds=2, steady=8, overload=10, stand_in=6, peer=5
+)
 
 
 class Bench:
@@ -122,6 +133,11 @@ class Bench:
             "group": lambda: self._side_by_side(
                 target, pictures.group(), key, idle_cores, GROUP_SHARE
             ),
+            "arrivals": lambda: self._add(
+                arrivals.measure(
+                    target, small, key, idle_cores, self._capacity, seconds=lengths.arrivals
+                )
+            ),
             "drawing": lambda: self._add(
                 drawing.measure(
                     target,
@@ -180,7 +196,7 @@ class Bench:
         for run in self.runs:
             if run.picture.faces == 1:
                 return run.capacity
-        raise RuntimeError("overload goes by the capacity that the part `small` measures")
+        raise RuntimeError("this part goes by the capacity that the part `small` measures")
 
     def _add(self, section: Section) -> None:
         self.sections.append(section)

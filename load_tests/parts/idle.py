@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from load_tests.findings import Cell, Finding, Section
-from load_tests.machine.processes import memory
+from load_tests.machine.processes import memory, role
 from load_tests.target import Target
 
 CORES_BAR = 0.15
@@ -39,6 +40,9 @@ def measure(target: Target, seconds: float) -> tuple[float, Section]:
             Finding("1", "the idle cluster's memory", held.pss / 1e3, MEMORY_BAR_GB, "GB"),
         ],
         notes,
-        {"cores": usage.cores, "pss_mb": held.pss, "uss_mb": held.uss, "rss_mb": held.rss,
-         "pss_mb_by_role": held.by_role},
+        {"cores": usage.cores,
+         "cores_by_role": {name: used / usage.wall_s for name, used in usage.cpu_s.items()},
+         "pss_mb": held.pss, "uss_mb": held.uss, "rss_mb": held.rss,
+         "pss_mb_by_role": held.by_role,
+         "processes_by_role": dict(Counter(map(role, target.processes())))},
     )  # fmt: skip

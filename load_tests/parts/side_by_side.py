@@ -85,6 +85,7 @@ def section(found: SideBySide, share_bar: float) -> Section:
         _findings(found, share_bar),
         _notes(found),
         {
+            "faces": found.picture.faces,
             "networks": [asdict(one) for one in found.networks],
             "pipeline": asdict(found.pipeline),
             "service": {clients: run.figures() for clients, run in found.service.items()},

@@ -21,6 +21,8 @@ from load_tests.report.curve import draw
 from load_tests.report.markdown import markdown
 from load_tests.traffic.generator import ROOT
 
+VERSION = 1
+"""Of the JSON's form: what reads it (``face-serve plan --report``) knows by it what it holds."""
 PACKAGES = ("ray", "onnxruntime", "openvino", "paddlepaddle", "faiss-cpu", "locust")
 
 
@@ -32,6 +34,7 @@ def write(
     if runs:
         draw(runs, directory / "curve.png")
     content = {
+        "version": VERSION,
         "facts": facts,
         "findings": [
             asdict(one) | {"holds": one.holds} for part in sections for one in part.findings
