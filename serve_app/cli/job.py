@@ -89,6 +89,7 @@ def run(
     chosen = {name: count for name, count in counts.items() if count is not None}
     service = service.model_copy(update={"jobs": service.jobs.model_copy(update=chosen)})
     import ray
+    from ray.exceptions import RayError, RayTaskError
 
     from serve_app.errors import JobConflictError, JobLostError, UnavailableError
     from serve_app.jobs.build_gallery import submitted_job
@@ -100,6 +101,12 @@ def run(
         job = submitted_job(name, request, service, os.environ, say=_say)
     except (JobConflictError, JobLostError, UnavailableError) as error:
         complain(f"{error}; job {name} can be begun again")
+        raise typer.Exit(UNFINISHED) from None
+    except RayTaskError:  # of our own code
+        raise
+    except RayError as error:
+        kind = type(error).__name__
+        complain(f"the cluster lost the job's actors ({kind}); job {name} can be begun again")
         raise typer.Exit(UNFINISHED) from None
     finally:
         ray.shutdown()

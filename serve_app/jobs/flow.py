@@ -25,6 +25,9 @@ from serve_app.models.zoo.opening import Watch, open_extractor
 PART = 64
 """Images of a part: 2.4 MB of crops, and half a second of a core, beside which what Ray Data takes
 for a part is little."""
+DEATHS = 3
+"""Of actors while they start, one after another, that are made good: of a node that went, or of
+one where others need the memory. What always fails does so four times."""
 IN_FLIGHT = 2
 """Parts that an actor has or is about to have: the next one is there when it is ready."""
 
@@ -123,7 +126,8 @@ def embedded(
             batch_size=PART,
             batch_format="numpy",
             compute=embedders,
-            num_cpus=settings.cpus if not settings.gpus else None,
+            # Of a GPU's actor Ray would want a whole processor, if it were not said.
+            num_cpus=0 if settings.gpus else settings.cpus,
             num_gpus=settings.gpus or None,
         )
     )
@@ -144,4 +148,7 @@ def _set_context() -> None:
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    context.max_consecutive_actor_init_deaths = DEATHS
+    # What it warns of is its own affair: no progress bars, guesses about memory.
+    context.issue_detectors_config.detectors = []
+    logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -16,7 +16,6 @@ import pytest
 from serve_app.index.store import GalleryStore, sqlite_url
 from serve_app.types import Vectors
 from tests.integration.bulk import BIN, FACES, ROOT, portraits
-from tests.integration.http_client import build_empty
 from tests.integration.service import Service
 
 PAIRS_A_REQUEST = 100
@@ -151,7 +150,10 @@ def test_http_jobs_read_what_is_allowed_only(service: Service, inputs: Path, pla
 def test_what_cannot_work_changes_nothing(service: Service, inputs: Path, tmp_path: Path) -> None:
     """Each case: ``tests/jobs/inputs``. Here: that it comes to a user as a message and a code."""
     (tmp_path / "other.csv").write_text("file,name\na.jpg,Anna\n", encoding="utf-8")
-    build_empty(service, "taken")
+    shown = (inputs / "people" / "images" / "1.png").read_bytes()
+    pair = {"image": base64.b64encode(shown).decode(), "label": "person 1"}
+    body = {"imageLabelPairs": [pair], "indexKey": "taken"}
+    assert service.post("/face-recognition-index-build", body).status_code == 200
     for key, words, told in (
         ("never", (str(tmp_path / "other.csv"),), "column"),
         ("never", (str(inputs / "people"), "--max-rejected", "5%"), "rows were rejected, 2 may be"),
