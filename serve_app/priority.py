@@ -12,6 +12,8 @@ import sys
 
 COMPUTING = 10
 """Added to a computing thread's nice value: about a tenth of the weight, where cores are short."""
+BESIDE = 19
+"""Of work that no request waits for: an eighth of the weight of what computes for one."""
 
 
 def step_back() -> None:
@@ -19,5 +21,14 @@ def step_back() -> None:
 
     On Linux a nice value is a thread's own; elsewhere it is the whole process's and left alone.
     """
+    _lower(COMPUTING)
+
+
+def step_aside() -> None:
+    """As ``step_back``, also behind what computes for requests: bulk jobs, reading ahead."""
+    _lower(BESIDE)
+
+
+def _lower(by: int) -> None:
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + COMPUTING))
+        os.setpriority(os.PRIO_PROCESS, 0, min(19, os.getpriority(os.PRIO_PROCESS, 0) + by))

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from serve_app.index.loading import Loaded, Loader, breathe
-from serve_app.priority import step_back
+from serve_app.priority import step_aside
 from serve_app.types import GalleryInfo
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Preloads:
         self._loaded: dict[str, Loaded] = {}
         self._loads: dict[str, Future[None]] = {}
         self._lock = threading.RLock()  # a future that is done calls back at once
-        self._thread = ThreadPoolExecutor(1, "preload", initializer=step_back)
+        self._thread = ThreadPoolExecutor(1, "preload", initializer=step_aside)
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)

@@ -44,7 +44,7 @@ from serve_app.jobs.report import summary, write_report
 from serve_app.jobs.same_faces import same_faces, write_same_faces
 from serve_app.jobs.settling import COMMIT_ROWS, PATIENCE_S, Settling, settled, settled_embeddings
 from serve_app.models.zoo.opening import Watch, unwatched
-from serve_app.priority import step_back
+from serve_app.priority import step_aside
 from serve_app.types import IndexType, Job, JobMode, JobState, Shard
 
 logger = logging.getLogger(__name__)
@@ -217,9 +217,9 @@ def run_job(
     say: Callable[[str], None] = logger.info,
     watch: Watch = unwatched,
 ) -> Job:
-    """See ``GalleryJob.run``. The calling thread steps back, and so do FAISS's, which it starts:
+    """See ``GalleryJob.run``. The calling thread steps aside, and so do FAISS's, which it starts:
     searches on the same machine come first."""
-    step_back()
+    step_aside()
     running = GalleryJob(service, environ, allowed=allowed, say=say, watch=watch)
     try:
         return running.run(job_id)

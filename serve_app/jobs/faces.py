@@ -30,7 +30,7 @@ from serve_app.jobs.inputs.rows import ImageInput, ImageRow
 from serve_app.models.detector import DetectStage
 from serve_app.models.zoo.opening import Watch, open_detector, open_extractor
 from serve_app.pipeline.stages import crop_to_enrol
-from serve_app.priority import step_back
+from serve_app.priority import step_aside
 from serve_app.types import CROP_SIZE, Crop
 
 Columns = dict[str, NDArray[Any]]
@@ -71,7 +71,7 @@ class FaceFinder:
         cache_dir: Path,
         watch: Watch,
     ) -> None:
-        step_back()
+        step_aside()
         leave_threads_to_callers()
         self._rows = rows
         self._part_of = part_of
@@ -123,7 +123,7 @@ class FaceEmbedder:
     """Crops to vectors. Raises ConfigError, ModelError."""
 
     def __init__(self, pipeline: PipelineConfig, cache_dir: Path, watch: Watch) -> None:
-        step_back()
+        step_aside()
         self._stage = open_extractor(pipeline, cache_dir, watch)
 
     def __call__(self, batch: Columns) -> Columns:
