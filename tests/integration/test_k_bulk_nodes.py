@@ -45,16 +45,18 @@ def cluster(directory: Path) -> Iterator[Any]:
     }
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 0, "object_store_memory": 128 * 1024 * 1024},
-    )
-    for _ in range(3):
-        nodes.add_node(num_cpus=1, object_store_memory=128 * 1024 * 1024)
-    yield nodes
-    nodes.shutdown()
-    os.environ.clear()
-    os.environ.update(before)
+    try:
+        nodes = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 0, "object_store_memory": 128 * 1024 * 1024},
+        )
+        for _ in range(3):
+            nodes.add_node(num_cpus=1, object_store_memory=128 * 1024 * 1024)
+        yield nodes
+        nodes.shutdown()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 SERVE_FILE = """\
