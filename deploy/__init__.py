@@ -1,1 +1,1 @@
-"""How the service is deployed: the image, manifests for KubeRay, and what generates parts of them."""
+"""How the service is deployed: image, manifests for KubeRay, and what generates parts of them."""

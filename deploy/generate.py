@@ -1,7 +1,7 @@
 """Writes what the manifests take from the project: Serve files and the process environment.
 
-``python -m deploy.generate`` (``make manifests``) writes; ``tests/deploy`` compares. A cluster and a
-laptop so run the same graph with the same settings; only where things lie differs.
+``python -m deploy.generate`` (``make manifests``) writes; ``tests/deploy`` compares. So a cluster
+and a laptop run the same graph with the same settings; only where things lie differs.
 """
 
 from __future__ import annotations
@@ -79,7 +79,11 @@ def generated() -> dict[Path, str]:
     files[ROOT / "deploy/job/serve.yaml"] = _header("cluster") + _dump(cluster)
     lines = [f"{name}={value}" for name, value in sorted(environment().items())]
     files[ROOT / "deploy/environment/environment.env"] = "\n".join(
-        ["# Made by python -m deploy.generate from serve_app/deployments/environment.py.", *lines, ""]
+        [
+            "# Made by python -m deploy.generate from serve_app/deployments/environment.py.",
+            *lines,
+            "",
+        ]
     )
     return files
 
@@ -96,7 +100,9 @@ def _patch(content: dict[str, Any], name: str) -> str:
 
 
 def _header(name: str) -> str:
-    return f"# Made by python -m deploy.generate from configs/serve/{name}.yaml; comments are there.\n"
+    return (
+        f"# Made by python -m deploy.generate from configs/serve/{name}.yaml; comments are there.\n"
+    )
 
 
 def _dump(content: dict[str, Any]) -> str:

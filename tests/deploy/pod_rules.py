@@ -86,5 +86,7 @@ def _ports(pod: Pod) -> Iterator[str]:
             action = container[name].get("httpGet") or container[name].get("tcpSocket")
             if action and action["port"] not in {*ports, *names}:
                 yield f"{name} asks port {action['port']}, which the container does not have"
-    if pod.group and pod.ports.get("metrics") != int((pod.params or {}).get("metrics-export-port", 8080)):
+    if pod.group and pod.ports.get("metrics") != int(
+        (pod.params or {}).get("metrics-export-port", 8080)
+    ):
         yield "Ray's metrics are not at the port 'metrics' (8080, unless rayStartParams says)"

@@ -24,6 +24,9 @@ NEEDED = {
     "RAY_AUTH_MODE": "token",
 }
 
+STRATEGIES = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
+"""The CRD takes any text here; KubeRay's operator does not."""
+
 
 def complaints(documents: list[Document]) -> Iterator[str]:
     for document in documents:
@@ -69,8 +72,10 @@ def _cluster(document: Document, documents: list[Document]) -> Iterator[str]:
         if environment(pod, documents) != environment(pods[0], documents):
             yield f"the environment of {pod.name} is not the head's"
     given = environment(pods[0], documents)
-    yield from (f"{name} is not {value}" for name, value in NEEDED.items() if given.get(name) != value)
-    if len({container["image"] for pod in pods for container in pod.containers}) > 1:
+    yield from (
+        f"{name} is not {value}" for name, value in NEEDED.items() if given.get(name) != value
+    )
+    if len({container.get("image") for pod in pods for container in pod.containers}) > 1:
         yield "its pods have different images"
     if cluster.get("gcsFaultToleranceOptions", {}).get("externalStorageNamespace"):
         yield "externalStorageNamespace: the next cluster would read this one's state"
@@ -80,7 +85,10 @@ def _cluster(document: Document, documents: list[Document]) -> Iterator[str]:
         if any(pod.spec.get("restartPolicy", "Never") != "Never" for pod in pods):
             yield "restartPolicy must be Never or left out with autoscaler v2"
     for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
-        if group.get("resources") and {"num-cpus", "num-gpus", "memory", "resources"} & group["rayStartParams"].keys():
+        if (
+            group.get("resources")
+            and {"num-cpus", "num-gpus", "memory", "resources"} & group["rayStartParams"].keys()
+        ):
             yield "resources both in a group and in its rayStartParams"
         if "labels" in group.get("rayStartParams", {}):
             yield "labels in rayStartParams: KubeRay takes them from the group alone"
@@ -95,11 +103,15 @@ def environment(pod: Pod, documents: list[Document]) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in pod.main.get("envFrom", []):
         found |= maps.get(one.get("configMapRef", {}).get("name"), {})
-    return found | {one["name"]: str(one.get("value", one.get("valueFrom"))) for one in pod.main.get("env", [])}
+    return found | {
+        one["name"]: str(one.get("value", one.get("valueFrom"))) for one in pod.main.get("env", [])
+    }
 
 
 def _upgrade(spec: Mapping[str, Any]) -> Iterator[str]:
     strategy = spec.get("upgradeStrategy", {})
+    if strategy.get("type", "NewCluster") not in STRATEGIES:
+        yield f"upgradeStrategy.type {strategy['type']} is none of {', '.join(STRATEGIES)}"
     if strategy.get("type") == "NewClusterWithIncrementalUpgrade":
         options = strategy.get("clusterUpgradeOptions", {})
         if not spec["rayClusterConfig"].get("enableInTreeAutoscaling"):
@@ -108,7 +120,9 @@ def _upgrade(spec: Mapping[str, Any]) -> Iterator[str]:
             yield "stepSizePercent is above maxSurgePercent"
         if options.get("intervalSeconds", 0) <= 0 or not options.get("gatewayClassName"):
             yield "an incremental upgrade needs intervalSeconds and gatewayClassName"
-    timeout = _content(spec.get("serveConfigV2", "")).get("http_options", {}).get("request_timeout_s", 0)
+    timeout = (
+        _content(spec.get("serveConfigV2", "")).get("http_options", {}).get("request_timeout_s", 0)
+    )
     if spec.get("rayClusterDeletionDelaySeconds", 60) <= timeout:
         yield "rayClusterDeletionDelaySeconds: requests of the old cluster may take longer"
 
@@ -127,21 +141,30 @@ def _placement(content: Mapping[str, Any], pods: list[Pod]) -> Iterator[str]:
     for resource, pod_resource in (("num_cpus", "cpu"), ("num_gpus", "nvidia.com/gpu")):
         for bound in ("least", "most"):
             wanted: dict[str, float] = {}
-            for stage in (one for app in content.get("applications", []) for one in app["deployments"]):
+            for stage in (
+                one for app in content.get("applications", []) for one in app["deployments"]
+            ):
                 options = stage.get("ray_actor_options", {})
                 selector = options.get("label_selector", {})
-                homes = [pod for pod in pods[1:] if selector and selector.items() <= dict(pod.node_labels or {}).items()]
+                homes = [
+                    pod
+                    for pod in pods[1:]
+                    if selector and selector.items() <= dict(pod.node_labels or {}).items()
+                ]
                 if len(homes) != 1:
                     yield f"{stage['name']}: {len(homes)} worker groups have the labels it asks for"
                     continue
                 (home,) = homes
                 each = options.get(resource, 1 if resource == "num_cpus" else 0)
                 if each > home.capacity(pod_resource):
-                    yield f"{stage['name']}: a replica asks for more {pod_resource} than a pod of {home.name} has"
+                    yield f"{stage['name']}: a replica asks for more {pod_resource} than a pod has"
                 wanted[home.name] = wanted.get(home.name, 0) + each * _replicas(stage, bound)
             for pod in pods[1:]:
-                if wanted.get(pod.name, 0) > getattr(pod, bound) * pod.capacity(pod_resource) + 1e-9:
-                    yield f"{pod.name}: {bound} pods have too little {pod_resource} for their replicas"
+                if (
+                    wanted.get(pod.name, 0)
+                    > getattr(pod, bound) * pod.capacity(pod_resource) + 1e-9
+                ):
+                    yield f"{pod.name}: too little {pod_resource} for the replicas of {bound} pods"
 
 
 def _replicas(stage: Mapping[str, Any], bound: str) -> int:
@@ -167,7 +190,9 @@ def _bulk_job(job: Document, documents: list[Document]) -> Iterator[str]:
         return
     yield from serve_complaints(text)
     jobs = parse_service_args(_content(text)["applications"][0]["args"]).jobs
-    if (jobs.detectors + jobs.extractors) * jobs.cpus > sum(one.least * one.capacity("cpu") for one in workers):
+    if (jobs.detectors + jobs.extractors) * jobs.cpus > sum(
+        one.least * one.capacity("cpu") for one in workers
+    ):
         yield "the job's actors find too little room"
     ending = job["spec"]
     if ending.get("ttlSecondsAfterFinished") and not ending.get("shutdownAfterJobFinishes"):

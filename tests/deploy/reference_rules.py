@@ -23,7 +23,11 @@ def documented_secrets() -> dict[str, set[str]]:
 def complaints(name: str, documents: list[Document]) -> Iterator[str]:
     pods = all_pods(documents)
     for pod in pods:
-        for problem in [*_configuration(pod, documents), *_secrets(pod), *_claims(pod, name, documents)]:
+        for problem in [
+            *_configuration(pod, documents),
+            *_secrets(pod),
+            *_claims(pod, name, documents),
+        ]:
             yield f"{pod.name}: {problem}"
     yield from _cluster_secrets(documents)
     yield from _services(documents, pods)
@@ -76,7 +80,9 @@ def _claims(pod: Pod, name: str, documents: list[Document]) -> Iterator[str]:
 
 def _services(documents: list[Document], pods: list[Pod]) -> Iterator[str]:
     for service in of_kind(documents, "Service"):
-        chosen = [pod for pod in pods if pod.is_chosen_by({"matchLabels": service["spec"]["selector"]})]
+        chosen = [
+            pod for pod in pods if pod.is_chosen_by({"matchLabels": service["spec"]["selector"]})
+        ]
         name = service["metadata"]["name"]
         if not chosen:
             yield f"Service {name} selects no pod"
@@ -92,7 +98,9 @@ def _policies(documents: list[Document], pods: list[Pod], name: str) -> Iterator
         chosen = [pod for pod in pods if pod.is_chosen_by(policy["spec"]["podSelector"])]
         if not chosen:
             yield f"NetworkPolicy {policy['metadata']['name']} selects no pod"
-        open_ports = {port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])}
+        open_ports = {
+            port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])
+        }
         for port in open_ports - {port for pod in chosen for port in pod.ports.values()}:
             yield f"NetworkPolicy {policy['metadata']['name']} opens {port}, where nobody listens"
     selectors = [policy["spec"]["podSelector"] for policy in policies]
@@ -118,10 +126,10 @@ def _budgets(documents: list[Document], pods: list[Pod]) -> Iterator[str]:
     for pod in pods:
         if sum(pod.is_chosen_by(one["spec"]["selector"]) for one in budgets) > 1:
             yield f"{pod.name}: two PodDisruptionBudgets cover it, so that it can't be evicted"
-        if pod.group not in ("", "head") and pod.least > 1 and "component: job" not in str(pod.labels):
-            covered = any(pod.is_chosen_by(one["spec"]["selector"]) for one in budgets)
-            if not covered and pod.labels["app.kubernetes.io/component"] == "worker":
-                yield f"{pod.name}: no PodDisruptionBudget covers it"
+        serves = pod.labels.get("app.kubernetes.io/component") == "worker"
+        covered = any(pod.is_chosen_by(one["spec"]["selector"]) for one in budgets)
+        if serves and pod.least > 1 and not covered:
+            yield f"{pod.name}: no PodDisruptionBudget covers it"
 
 
 def _from(pod: Pod) -> list[dict[str, Any]]:

@@ -1,9 +1,10 @@
-"""What an API server would refuse: KubeRay's CRDs, applied as strictly as Kubernetes applies its own
-kinds' schemas with ``fieldValidation: Strict``."""
+"""What an API server would refuse with ``fieldValidation: Strict``: by KubeRay's CRDs, and by the
+schemas of Kubernetes' own kinds."""
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,16 @@ class Schemas:
                 name = (f"{crd['spec']['group']}/{version['name']}", crd["spec"]["names"]["kind"])
                 self._custom[name] = version["schema"]["openAPIV3Schema"]
         self._validators: dict[Kind, Draft7Validator] = {}
+        self._known: dict[str, list[str]] = {}
 
     def complaints(self, document: Mapping[str, Any]) -> list[str]:
-        """A line for each thing that is wrong with it."""
+        """A line for each thing that is wrong with it. What was asked before is remembered."""
+        text = json.dumps(document, sort_keys=True)
+        if text not in self._known:
+            self._known[text] = self._complaints(document)
+        return self._known[text]
+
+    def _complaints(self, document: Mapping[str, Any]) -> list[str]:
         kind = document["apiVersion"], document["kind"]
         if schema := self._custom.get(kind):
             filled = copy.deepcopy(dict(document))
@@ -68,7 +76,11 @@ def strict(schema: Schema) -> dict[str, Any]:
         if isinstance(schema.get(inner), Mapping):
             made[inner] = strict(schema[inner])
     keeps_unknown = schema.get("x-kubernetes-preserve-unknown-fields")
-    if schema.get("type") == "object" and "additionalProperties" not in schema and not keeps_unknown:
+    if (
+        schema.get("type") == "object"
+        and "additionalProperties" not in schema
+        and not keeps_unknown
+    ):
         made["additionalProperties"] = False
     if schema.get("nullable") and "type" in schema:
         made["type"] = [schema["type"], "null"]
@@ -95,9 +107,13 @@ def with_defaults(schema: Schema, value: Any) -> None:
 
 
 def broken_rules(schema: Schema, value: Any, where: str) -> Iterator[str]:
-    """Messages of the CEL rules that ``value`` breaks. Rules on changes need two values: left out."""
+    """Messages of the CEL rules that ``value`` breaks; rules on changes, which need two, are left
+    out."""
     for rule in schema.get("x-kubernetes-validations", []):
-        if "oldSelf" not in rule["rule"] and cel.evaluate(rule["rule"], {"self": value}) is not True:
+        if (
+            "oldSelf" not in rule["rule"]
+            and cel.evaluate(rule["rule"], {"self": value}) is not True
+        ):
             yield f"{where}: {rule.get('message', rule['rule'])}"
     if isinstance(value, dict):
         properties, others = schema.get("properties", {}), schema.get("additionalProperties")
