@@ -40,7 +40,7 @@ def built(name: str) -> str:
 
 def documents(name: str) -> list[Document]:
     """Fresh ones, to be changed at will."""
-    return [one for one in yaml.safe_load_all(built(name)) if one]
+    return [one for one in yaml.load_all(built(name), yaml.CSafeLoader) if one]
 
 
 def of_kind(found: list[Document], kind: str) -> list[Document]:
