@@ -16,7 +16,7 @@ ELSEWHERE = {"job": {"face-serve-snapshots"}}
 def documented_secrets() -> dict[str, set[str]]:
     """Name to keys, from the table of docs/kubernetes.md: who applies the manifests makes them."""
     text = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(face-serve-[a-z-]+)` \| ([^|]+) \|", text, re.M)
+    rows = re.findall(r"^ *\| `(face-serve-[a-z-]+)` \| ([^|]+) \|", text, re.M)
     return {name: set(re.findall(r"`([\w]+)`", keys)) for name, keys in rows}
 
 
