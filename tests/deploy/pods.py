@@ -79,7 +79,9 @@ def all_pods(documents: list[Document]) -> list[Pod]:
 
 def _ray_pod(document: Document, group: Mapping[str, Any], name: str) -> Pod:
     node_labels = group.get("labels", {})
-    own = {"ray.io/group": name, "ray.io/node-type": "head" if name == "head" else "worker"}
+    own = {"ray.io/group": "headgroup", "ray.io/node-type": "head"}
+    if name != "head":
+        own = {"ray.io/group": name, "ray.io/node-type": "worker"}
     return Pod(
         name=f"{document['metadata']['name']}/{name}",
         labels=group["template"]["metadata"]["labels"] | node_labels | own,

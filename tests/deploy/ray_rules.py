@@ -14,6 +14,7 @@ from deploy.generate import IN_IMAGE
 from serve_app.config import parse_service_args
 from serve_app.deployments.serve_file import serve_file_mistakes
 from serve_app.errors import ConfigError
+from tests.deploy import placement_rules
 from tests.deploy.overlays import ROOT, Document, of_kind
 from tests.deploy.pods import Pod, pods_of, ray_cluster
 
@@ -37,7 +38,7 @@ def complaints(documents: list[Document]) -> Iterator[str]:
         yield from _upgrade(service["spec"])
         yield from serve_complaints(service["spec"].get("serveConfigV2", ""))
         content = _content(service["spec"].get("serveConfigV2", ""))
-        yield from _placement(content, list(pods_of(service)))
+        yield from placement_rules.complaints(content, list(pods_of(service))[1:])
         yield from _http(content, list(pods_of(service)))
     for job in of_kind(documents, "RayJob"):
         yield from _bulk_job(job, documents)
@@ -134,44 +135,6 @@ def _http(content: Mapping[str, Any], pods: list[Pod]) -> Iterator[str]:
     for pod in pods:
         if pod.ports.get("serve") != http.get("port"):
             yield f"{pod.name}: port 'serve' is not http_options.port of serveConfigV2"
-
-
-def _placement(content: Mapping[str, Any], pods: list[Pod]) -> Iterator[str]:
-    """Each stage has nodes of its own, with room for all its replicas."""
-    for resource, pod_resource in (("num_cpus", "cpu"), ("num_gpus", "nvidia.com/gpu")):
-        for bound in ("least", "most"):
-            wanted: dict[str, float] = {}
-            for stage in (
-                one for app in content.get("applications", []) for one in app["deployments"]
-            ):
-                options = stage.get("ray_actor_options", {})
-                selector = options.get("label_selector", {})
-                homes = [
-                    pod
-                    for pod in pods[1:]
-                    if selector and selector.items() <= dict(pod.node_labels or {}).items()
-                ]
-                if len(homes) != 1:
-                    yield f"{stage['name']}: {len(homes)} worker groups have the labels it asks for"
-                    continue
-                (home,) = homes
-                each = options.get(resource, 1 if resource == "num_cpus" else 0)
-                if each > home.capacity(pod_resource):
-                    yield f"{stage['name']}: a replica asks for more {pod_resource} than a pod has"
-                wanted[home.name] = wanted.get(home.name, 0) + each * _replicas(stage, bound)
-            for pod in pods[1:]:
-                if (
-                    wanted.get(pod.name, 0)
-                    > getattr(pod, bound) * pod.capacity(pod_resource) + 1e-9
-                ):
-                    yield f"{pod.name}: too little {pod_resource} for the replicas of {bound} pods"
-
-
-def _replicas(stage: Mapping[str, Any], bound: str) -> int:
-    scaling = stage.get("autoscaling_config")
-    if scaling:
-        return int(scaling["min_replicas" if bound == "least" else "max_replicas"])
-    return int(stage.get("num_replicas") or 1)
 
 
 def _bulk_job(job: Document, documents: list[Document]) -> Iterator[str]:
