@@ -45,7 +45,8 @@ class Pod:
         return quantity(given)
 
     def is_chosen_by(self, selector: Mapping[str, Any]) -> bool:
-        return selector.get("matchLabels", {}).items() <= dict(self.labels).items()
+        wanted: dict[str, str] = selector.get("matchLabels", {})
+        return wanted.items() <= self.labels.items()
 
 
 def quantity(text: object) -> float:

@@ -63,11 +63,11 @@ def test_the_cpu_image_installs_and_imports(soak: bool, tmp_path: Path) -> None:
     run([str(programs / "python"), "-c", IMPORTS], tmp_path, programs)
     haproxy = run([str(programs / "face-serve-haproxy"), "-v"], tmp_path, programs)
     assert haproxy.startswith("HAProxy version 2.8")
-    for command in (
-        [programs / "face-serve", "--version"],
-        [programs / "face-serve", "config", "check", ROOT / "configs/pipeline/mirror.yaml"],
-        [programs / "face-serve-job", "--help"],
-        [programs / "ray", "--version"],
-        [sys.executable, "-m", "pip", "--python", programs / "python", "check"],
+    for words in (
+        ["face-serve", "--version"],
+        ["face-serve", "config", "check", "configs/pipeline/mirror.yaml"],
+        ["face-serve-job", "--help"],
+        ["ray", "--version"],
     ):
-        assert run([str(word) for word in command], tmp_path, programs)
+        assert run([str(programs / words[0]), *words[1:]], directory, programs)
+    run(pip_command("pip check", programs / "python"), directory, programs)
