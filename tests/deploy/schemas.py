@@ -51,6 +51,8 @@ class Schemas:
             return found + list(broken_rules(schema, filled, document["kind"]))
         try:
             kubernetes_validate.validate(dict(document), KUBERNETES, strict=True)
+        except kubernetes_validate.SchemaNotFoundError:
+            return [f"no schema is known for {' '.join(kind)}"]
         except kubernetes_validate.ValidationError as error:
             return [f"{'.'.join(map(str, error.path))}: {error.message}"]
         return []
