@@ -105,9 +105,16 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork
 lock: $(DEV) ## Write requirements/*.lock anew from pyproject.toml (ARGS=--upgrade: newest versions)
 	@echo '==> requirements/cpu.lock'
 	@$(COMPILE) --extra cpu --output-file requirements/cpu.lock
+	@echo '==> requirements/image.lock'
+	@$(COMPILE) --extra cpu --extra s3 --extra gcs --constraint requirements/cpu.lock \
+		--output-file requirements/image.lock
 	@echo '==> requirements/dev.lock'
 	@$(COMPILE) --extra cpu --extra dev --constraint requirements/cpu.lock \
 		--output-file requirements/dev.lock
+
+.PHONY: manifests
+manifests: $(DEV) ## Write what deploy/ takes from configs/serve and the service's settings anew
+	@$(BIN)/python -m deploy.generate
 
 .PHONY: clean
 clean: ## Remove the environment and every cache (never DATA_DIR)

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = {"cpu": ["cpu"], "dev": ["cpu", "dev"]}
+EXTRAS = {"cpu": ["cpu"], "image": ["cpu", "s3", "gcs"], "dev": ["cpu", "dev"]}
 """Lock to the extras it holds."""
 
 
@@ -53,6 +53,7 @@ def test_satisfies_pyproject(lock: str) -> None:
 
 def test_what_is_tested_is_what_runs() -> None:
     assert pins("cpu").items() <= pins("dev").items()
+    assert pins("cpu").items() <= pins("image").items()
 
 
 @pytest.mark.parametrize("lock", EXTRAS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -17,9 +15,8 @@ import psutil
 import pytest
 
 from tests.conformance.replay import RELEASES, Reply, judge, replay
-from tests.integration.service import ROOT, Service
-
-SHARED = ROOT.parent / "shared"
+from tests.integration.service import Service
+from tests.integration.tutorial import MISSING, SHARED, run_tutorial_client
 
 
 def portrait(*, turned: bool = False) -> bytes:
@@ -120,25 +117,13 @@ def test_every_index_type_and_metric(service: Service, index_type: str, metric: 
     assert scores() == []
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the tutorial is in ../shared, which is not here")
+@pytest.mark.skipif(not SHARED.exists(), reason=MISSING)
 def test_tutorial_client_unchanged(service: Service, tmp_path: Path) -> None:
-    """Must hold 1. Only the address in its first line of code is another."""
-    text = (SHARED / "tutorial.md").read_text(encoding="utf-8")
-    code = re.findall(r'<code class="language-python">(import base64.*?)</code>', text, re.S)[0]
-    for entity, character in (("&quot;", '"'), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
-        code = code.replace(entity, character)
-    script = tmp_path / "client.py"
-    script.write_text(code.replace("http://0.0.0.0:8080", service.url), encoding="utf-8")
-    faces = sorted((SHARED / "faces/scenes/portraits").glob("*.jpg"))
-    for number in range(5):
-        (tmp_path / f"demo{number}.jpg").write_bytes(faces[number % len(faces)].read_bytes())
-    run = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "Number of images indexed: 3\nNumber of images indexed: 4" in run.stdout
+    """Must hold 1."""
+    output = run_tutorial_client(service.url, tmp_path)
+    assert "Number of images indexed: 3\nNumber of images indexed: 4" in output
     assert (tmp_path / "out.jpg").stat().st_size > 10_000
-    assert "'recResults'" in run.stdout
+    assert "'recResults'" in output
 
 
 def test_recorded_replies_over_ray(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
