@@ -60,10 +60,10 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
 
     router = least_busy()
     detector = serve.deployment(Detector, name="Detector", request_router_config=router).bind(
-        pipeline, service.limits, cache_dir, watch
+        pipeline, service.limits, cache_dir, service.observability, watch
     )
     extractor = serve.deployment(Extractor, name="Extractor", request_router_config=router).bind(
-        pipeline, cache_dir, watch
+        pipeline, cache_dir, service.observability, watch
     )
     # Beside the store: what runs jobs needs its address, which replicas of the API never get.
     hosts = JobHosts(
@@ -71,7 +71,12 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
     )
     shards = [
         serve.deployment(Index, name=name, request_router_config=router).bind(
-            urls, Shard(number, service.shards), service.index, service.snapshots, hosts
+            urls,
+            Shard(number, service.shards),
+            service.index,
+            service.snapshots,
+            hosts,
+            service.observability,
         )
         for number, name in enumerate(index_names(service.shards))
     ]
