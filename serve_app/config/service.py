@@ -120,6 +120,13 @@ class IndexConfig(StrictModel):
     idempotency_s: float = Field(86_400, gt=0)
     upkeep_s: float = Field(5, gt=0)
 
+    @field_validator("device")
+    @classmethod
+    def _device_string(cls, value: str) -> str:
+        if not re.fullmatch(r"cpu|gpu(:\d+)?", value):
+            raise ValueError("write cpu, gpu or gpu:N")
+        return value
+
 
 class JobsConfig(StrictModel):
     """Bulk jobs that are asked for over HTTP. ``inputs``: prefixes of the paths, buckets and hosts

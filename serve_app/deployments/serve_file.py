@@ -117,6 +117,9 @@ def _absolute(args: Mapping[str, Any], data_dir: Path | None) -> dict[str, Any]:
         absolute["database_url"] = service.database_url
     if service.snapshots.url is not None:
         absolute["snapshots"] = {**absolute["snapshots"], "url": service.snapshots.url}
+    if (traces := service.observability.tracing.path) is not None:
+        tracing = {**absolute["observability"]["tracing"], "path": str(traces)}
+        absolute["observability"] = {**absolute["observability"], "tracing": tracing}
     if service.jobs.inputs:
         absolute["jobs"] = {**absolute["jobs"], "inputs": list(service.jobs.inputs)}
     if service.pipeline.endswith((".yaml", ".yml")):
