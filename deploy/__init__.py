@@ -1,0 +1,1 @@
+"""How the service is deployed: image, manifests for KubeRay, and what generates parts of them."""
