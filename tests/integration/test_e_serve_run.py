@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -27,6 +28,33 @@ def test_serve_run_with_the_default_proxy() -> None:
     directory = Path(tempfile.mkdtemp(prefix="fsr-", dir="/tmp"))
     content = yaml.safe_load((ROOT / "configs/serve/local.yaml").read_text(encoding="utf-8"))
     port = content["http_options"]["port"] = free_port()
+    process = _serve_run(directory, content)
+    try:
+        answer = _first_answer(f"http://127.0.0.1:{port}", process)
+        assert answer["idMap"] == {"0": "Eileen Collins"}
+        assert (directory / "data" / "galleries.db").exists(), "data_dir is not where it was asked"
+    finally:
+        _end(process)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.mark.timeout(300)
+def test_serve_run_ends_with_a_message_that_names_the_key() -> None:
+    directory = Path(tempfile.mkdtemp(prefix="fsr-", dir="/tmp"))
+    content = yaml.safe_load((ROOT / "configs/serve/local.yaml").read_text(encoding="utf-8"))
+    content["http_options"]["port"] = free_port()
+    content["applications"][0]["args"]["database_url"] = "env:GALLERIES_NOWHERE"
+    process = _serve_run(directory, content)
+    try:
+        assert process.wait(120) != 0
+        said = (directory / "log").read_text(encoding="utf-8")
+        assert "args.database_url: the environment variable GALLERIES_NOWHERE is not set" in said
+    finally:
+        _end(process)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _serve_run(directory: Path, content: dict[str, Any]) -> subprocess.Popen[bytes]:
     (directory / "local.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("RAY_SERVE_")
@@ -39,18 +67,13 @@ def test_serve_run_with_the_default_proxy() -> None:
     }
     command = [str(Path(sys.executable).parent / "serve"), "run", "local.yaml"]
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
-    try:
-        answer = _first_answer(f"http://127.0.0.1:{port}", process)
-        assert answer["idMap"] == {"0": "Eileen Collins"}
-        assert (directory / "data" / "galleries.db").exists(), "data_dir is not where it was asked"
-    finally:
-        _end(process)
-        shutil.rmtree(directory, ignore_errors=True)
+        return subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """As Ctrl-C does. How fast `serve run` ends is Ray's affair: what is left is killed."""
+    if process.poll() is not None:
+        return
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     process.send_signal(signal.SIGINT)
     _, alive = psutil.wait_procs(family, timeout=60)
