@@ -98,3 +98,11 @@ def test_kustomize_builds_it() -> None:
     )
     kinds = [document["kind"] for document in yaml.safe_load_all(run.stdout)]
     assert sorted(kinds) == ["ConfigMap", "CronJob", "PodMonitor", "PrometheusRule"]
+
+
+def test_the_page_tells_of_every_metric_and_alert() -> None:
+    page = (MONITORING.parents[1] / "docs" / "observability.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(ray_face_serve_\w+)` \| ([\w, ]*?) ?\|", page, re.M))
+    assert rows == {one.exported: ", ".join(one.labels) for one in DEFINITIONS}
+    told = set(re.findall(r"^\| (FaceServe\w+)", page, re.M))
+    assert told == {rule["alert"] for rule in rules() if "alert" in rule}
