@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from load_tests.traffic.plan import Phase, Plan, Request
 BAR = 1.03
 CLIENTS = 8
 ROUTES = {"off": "/", "on": "/on"}
+Figures = dict[str, list[float]]
 
 
 def content(traces: Path, sample_ratio: float, *, log: bool) -> dict[str, Any]:
@@ -62,8 +63,11 @@ def _is_of(process: psutil.Process, application: str) -> bool:
         return False
 
 
-def measure(target: Target, pairs: int, seconds: float) -> dict[str, list[float]]:
-    """CPU-ms a request, off and on, one figure each of every pair."""
+def measure(
+    target: Target, pairs: int, seconds: float, found: Figures, keep: Callable[[Figures], None]
+) -> None:
+    """CPU-ms a request, off and on, one figure each of every pair, added to ``found``; ``keep`` is
+    called after each pair."""
     picture = pictures.small()
     requests: dict[str, Request] = {}
     for name, route in ROUTES.items():
@@ -73,7 +77,6 @@ def measure(target: Target, pairs: int, seconds: float) -> dict[str, list[float]
         request = infer(picture.base64, str(built["indexKey"]), expects=pictures.LABEL)
         requests[name] = replace(request, path=prefix + request.path)
     asked = {"off": without(target, "on"), "on": without(target, "off")}
-    found: dict[str, list[float]] = {name: [] for name in ROUTES}
 
     def run(name: str, lasting_s: float) -> float:
         plan = Plan((Phase(name, lasting_s, clients=CLIENTS),), (requests[name],))
@@ -86,13 +89,15 @@ def measure(target: Target, pairs: int, seconds: float) -> dict[str, list[float]
         run(name, min(5.0, seconds))
     for number in range(pairs):
         names = list(ROUTES) if number % 2 == 0 else list(reversed(ROUTES))
-        for name in names:
-            found[name].append(run(name, seconds))
+        figures = {name: run(name, seconds) for name in names}
+        for name, figure in figures.items():
+            found[name].append(figure)
+        keep(found)
         say(f"pair {number + 1}: {found['off'][-1]:.2f} off, {found['on'][-1]:.2f} on, CPU-ms")
     return found
 
 
-def report(found: dict[str, list[float]], told: str) -> str:
+def report(found: Figures, told: str) -> str:
     ratio = paired_ratio(found["off"], found["on"])
     means = {name: sum(figures) / len(figures) for name, figures in found.items()}
     verdict = "holds" if ratio.ratio <= BAR else "does not hold"
@@ -115,12 +120,15 @@ def main() -> None:
     others = cores_in_use()
     options.output.parent.mkdir(parents=True, exist_ok=True)
     traces = options.output.parent.absolute() / "traces"
+    found: Figures = {name: [] for name in ROUTES}
+    if options.add_to is not None:
+        found = json.loads(options.add_to.read_text(encoding="utf-8"))
+
+    def keep(figures: Figures) -> None:
+        options.output.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
     with started(content(traces, options.sample_ratio, log=options.log)) as target:
-        found = measure(target, options.pairs, options.seconds)
-    if options.add_to is not None and options.add_to.exists():
-        earlier = json.loads(options.add_to.read_text(encoding="utf-8"))
-        found = {name: earlier[name] + figures for name, figures in found.items()}
-    options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        measure(target, options.pairs, options.seconds, found, keep)
     told = (
         f"{CLIENTS} clients, {options.seconds:g} s each, sample ratio {options.sample_ratio:g}"
         f"{', with the request log' if options.log else ''}; others used {others:.2f} cores when "
