@@ -94,7 +94,6 @@ def measure(
             found[name].append(figure)
         keep(found)
         say(f"pair {number + 1}: {found['off'][-1]:.2f} off, {found['on'][-1]:.2f} on, CPU-ms")
-    return found
 
 
 def report(found: Figures, told: str) -> str:
