@@ -11,6 +11,7 @@ OpenTelemetry comes with Ray; it is imported only where tracing is on.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -186,7 +187,8 @@ def _exporter(config: TracingConfig) -> SpanExporter:
         exporter: SpanExporter = OTLPSpanExporter(endpoint=config.endpoint)
         return exporter
     if config.exporter == "console":
-        return ConsoleSpanExporter(formatter=_line)
+        # Not sys.stdout: Ray Serve makes lines of its own log of that.
+        return ConsoleSpanExporter(out=sys.__stdout__ or sys.stdout, formatter=_line)
     assert config.path is not None
     return ConsoleSpanExporter(out=_file(config.path).open("a", encoding="utf-8"), formatter=_line)
 

@@ -86,7 +86,8 @@ class Ingress:
         config = self._args.observability
         observe = self._meters.answers()
         if config.request_log:
-            observe = each_of(observe, RequestLog(sys.stdout))
+            # Not sys.stdout: Serve makes lines of its own log of that, and drops them.
+            observe = each_of(observe, RequestLog(sys.__stdout__ or sys.stdout))
         gauges = ingress_gauges(
             self._meters,
             {"detector": self._detector, "extractor": self._extractor, "index": self._index},
