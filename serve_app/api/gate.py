@@ -8,6 +8,7 @@ know what is asked, but for which addresses need the networks.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 
@@ -21,6 +22,8 @@ from serve_app.config import Limits
 from serve_app.errors import FaceServeError, OverloadedError
 from serve_app.request_context import STAGES, UNTRACED, RequestContext, Spans, in_request
 from serve_app.tracing import NoTracing, Tracing
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_HEADER = "Request-Timeout"
 """Seconds that a client waits. (X-Request-Timeout-Seconds is Ray's own: it answers 408.)"""
@@ -126,10 +129,16 @@ class Gate:
                     }
                 )
                 if answered.route not in PROBES:
-                    self._observe(answered)
+                    self._tell(answered)
             await send(message)
 
         return watched
+
+    def _tell(self, answered: Answered) -> None:
+        try:
+            self._observe(answered)
+        except Exception as error:  # no answer fails for a full disk under its log line
+            logger.error("an observer failed: %s", type(error).__name__)
 
 
 def timeout_of(scope: Scope, most_s: float) -> float:

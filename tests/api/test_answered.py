@@ -61,3 +61,11 @@ async def test_a_gallery_may_be_called_as_a_probe_is() -> None:
     api = Api(watching=Watching(observe=seen.append))
     assert (await api.send("GET", "/v1/galleries/ready")).status_code == 404
     assert [a.route for a in seen] == ["/v1/galleries/{key}"]
+
+
+async def test_an_answer_does_not_fail_for_its_observer() -> None:
+    def full(_: Answered) -> None:
+        raise OSError("no space left")
+
+    api = Api(watching=Watching(observe=full))
+    assert result(await api.send("GET", "/v1/galleries"))["galleries"] == []
