@@ -97,6 +97,14 @@ bench-jobs: $(DEV) ## Measure bulk jobs: throughput, memory, scale, a million em
 bench-decode: $(DEV) ## Measure large photographs decoded whole and reduced, ARGS=DIRECTORY: and accuracy
 	@exec $(BIN)/python -m load_tests.bench_decode $(ARGS)
 
+.PHONY: bench-observability
+bench-observability: $(DEV) ## Measure what metrics and tracing cost a request (ARGS="--sample-ratio 1")
+	@exec $(BIN)/python -m load_tests.bench_observability $(ARGS)
+
+.PHONY: dashboards
+dashboards: $(CREATED) ## Write deploy/monitoring/dashboards anew
+	@exec $(BIN)/python deploy/monitoring/generate.py
+
 # Versions that still satisfy pyproject.toml are kept; ARGS=--upgrade takes the newest.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --custom-compile-command 'make lock' $(ARGS) pyproject.toml requirements/build.in

@@ -126,6 +126,11 @@ def patient(content: Content) -> dict[str, Any]:
 
 
 def _of(content: Content, data_dir: Path) -> dict[str, Any]:
-    (application,) = content["applications"]
-    args = {**application["args"], "data_dir": str(data_dir)}
-    return {**content, "applications": [{**application, "args": args}]}
+    """Of several applications each has a directory of its own."""
+    several = len(content["applications"]) > 1
+    applications = []
+    for application in content["applications"]:
+        own = data_dir / application["name"] if several else data_dir
+        args = {**application["args"], "data_dir": str(own)}
+        applications.append({**application, "args": args})
+    return {**content, "applications": applications}

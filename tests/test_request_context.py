@@ -6,7 +6,14 @@ from math import inf
 
 import pytest
 
-from serve_app.request_context import RequestContext, Spans, current_request, in_request
+from serve_app.request_context import (
+    UNTRACED,
+    RequestContext,
+    Spans,
+    Trace,
+    current_request,
+    in_request,
+)
 
 
 def test_times_of_a_stage_add_up() -> None:
@@ -56,3 +63,26 @@ def test_outside_of_a_request_there_is_no_deadline_and_nothing_is_kept() -> None
     current_request().spans.add("queue", 1)
     assert current_request().spans.seconds == {}
     assert current_request().deadline == inf
+
+
+def test_an_interval_is_told_to_the_trace_and_a_sum_is_not() -> None:
+    class Kept(Trace):
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, float]] = []
+
+        def past(self, name: str, seconds: float, /) -> None:
+            self.seen.append((name, seconds))
+
+    trace = Kept()
+    context = RequestContext.within(10, trace=trace)
+    context.spans.add("queue", 0.5)
+    context.spans.add_all({"detect": 1.0})
+    assert trace.seen == [("queue", 0.5)]
+    assert RequestContext().spans.trace is UNTRACED
+
+
+def test_the_time_of_a_request_may_be_set_later() -> None:
+    context = RequestContext()
+    context.set_timeout(10)
+    assert 5 < context.remaining_s(time.monotonic()) <= 10
+    assert context.timeout_s == 10

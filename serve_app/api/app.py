@@ -12,22 +12,26 @@ from starlette.exceptions import HTTPException
 from serve_app.api import batch_schemas, job_schemas, schemas
 from serve_app.api.batch import BatchOperations
 from serve_app.api.body import BodyReader
-from serve_app.api.documentation import DESCRIPTION, add_body_schemas, documented
+from serve_app.api.documentation import DESCRIPTION, FAILURES, add_body_schemas, documented
+from serve_app.api.errors import failure_response
 from serve_app.api.exchange import Exchange, answer_http_error
 from serve_app.api.forms.reading import RequestReader
 from serve_app.api.galleries import GalleryOperations
 from serve_app.api.gallery_routes import add_gallery_routes
-from serve_app.api.gate import Gate, Observe
+from serve_app.api.gate import Gate
 from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
 from serve_app.api.job_routes import add_job_routes
 from serve_app.api.jobs import JobOperations
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
+from serve_app.api.replies import success_response
 from serve_app.api.sources import ImageArray
 from serve_app.api.visualise import Visualiser
+from serve_app.api.watching import Watching
 from serve_app.batching import Admission
 from serve_app.config import Limits, PipelineConfig
+from serve_app.errors import UnavailableError
 from serve_app.service import GalleryService, JobService, RecognitionService
 
 
@@ -39,14 +43,16 @@ def create_app(
     config: PipelineConfig,
     limits: Limits,
     admission: Admission | None = None,
-    observe: Observe = lambda _status, _spans: None,
+    watching: Watching | None = None,
 ) -> FastAPI:
     """The HTTP API over three services. Needs neither Ray nor a running loop; closes ``fetcher``
     when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in."""
+    watching = watching or Watching()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with watching.beside():
+            yield
         await fetcher.aclose()
 
     app = FastAPIOffline(
@@ -110,6 +116,19 @@ def create_app(
         health = schemas.Health(log_id=new_log_id())
         return Response(health.model_dump_json(by_alias=True), media_type="application/json")
 
+    @app.get(
+        "/ready",
+        response_model=schemas.Success[schemas.Readiness],
+        responses={503: {"model": schemas.Failure, "description": FAILURES[503]}},
+    )
+    async def check_ready() -> Response:
+        """Whether every stage and the store would answer, and if not what to do."""
+        try:
+            stages = await watching.readiness.stages()
+        except UnavailableError as error:
+            return failure_response(error, new_log_id())
+        return success_response(schemas.Readiness(stages=stages), new_log_id())
+
     add_gallery_routes(app, GalleryOperations(galleries), exchange)
     add_job_routes(app, JobOperations(jobs), exchange)
     bodies = (
@@ -124,5 +143,11 @@ def create_app(
     add_body_schemas(app, bodies)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_middleware(BodyReader, max_bytes=limits.body_bytes, timeout_s=limits.body_timeout_s)
-    app.add_middleware(Gate, admission=admission, limits=limits, observe=observe)  # the outermost
+    app.add_middleware(  # the outermost
+        Gate,
+        admission=admission,
+        limits=limits,
+        observe=watching.observe,
+        tracing=watching.tracing,
+    )
     return app

@@ -21,6 +21,7 @@ from serve_app.errors import (
     OverloadedError,
     TooLargeError,
 )
+from serve_app.request_context import current_request
 
 STATUS: dict[str, int] = {
     "invalid_request": 422,
@@ -61,7 +62,9 @@ NOT_AN_OBJECT = "Input should be a valid dictionary or object to extract fields 
 
 
 def failure_response(error: FaceServeError, log_id: str) -> Response:
-    """The envelope of an error."""
+    """The envelope of an error. Its code is noted in the request's context, for those who observe
+    answers."""
+    current_request().failure = error.code
     status, message = status_and_message(error)
     headers = {"Retry-After": str(_retry_after_s(error))} if status in {429, 503} else {}
     return envelope_response(status, message, log_id, headers)
@@ -82,6 +85,7 @@ def _retry_after_s(error: FaceServeError) -> int:
 def envelope_response(
     status: int, message: str, log_id: str, headers: dict[str, str] | None = None
 ) -> Response:
+    current_request().log_id = log_id
     failure = Failure(log_id=log_id, error_code=status, error_msg=message)
     return Response(
         failure.model_dump_json(by_alias=True),

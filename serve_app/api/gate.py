@@ -1,5 +1,5 @@
-"""The gate, around everything else: a request's deadline is set, it is let in or turned away, and
-its answer says where its time went.
+"""The gate, around everything else: a request's deadline is set, it is let in or turned away, its
+answer says where its time went, and those who observe are told.
 
 Pure ASGI. It decides by the head alone: under overload most requests end here, and one that was
 read, parsed and decoded first would have cost as much as a small one that is answered. Must not
@@ -8,22 +8,28 @@ know what is asked, but for which addresses need the networks.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable
+import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.api.answered import Answered, Observe, method_of, nobody, route_of
 from serve_app.api.errors import invalid_value
 from serve_app.api.refusal import Refuser, Upload, content_length
 from serve_app.batching import Admission
 from serve_app.config import Limits
 from serve_app.errors import FaceServeError, OverloadedError
-from serve_app.request_context import STAGES, RequestContext, Spans, in_request
+from serve_app.request_context import STAGES, UNTRACED, RequestContext, Spans, in_request
+from serve_app.tracing import NoTracing, Tracing
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT_HEADER = "Request-Timeout"
 """Seconds that a client waits. (X-Request-Timeout-Seconds is Ray's own: it answers 408.)"""
 
-HEALTH = "/health"
+PROBES = ("/health", "/ready")
+"""Asked by machines, all the time: always let in, and nobody is told of them."""
 COSTLY = (
     "/face-recognition-infer",
     "/face-recognition-index-build",
@@ -35,9 +41,6 @@ stays possible under overload: removing, listing, dropping."""
 
 _SECONDS = re.compile(rb"\d{1,9}(\.\d{1,9})?")
 
-Observe = Callable[[int, Spans], None]
-"""Is told the status of each answer and where the request's time went."""
-
 
 class Gate:
     """ASGI middleware."""
@@ -47,7 +50,8 @@ class Gate:
         app: ASGIApp,
         admission: Admission,
         limits: Limits,
-        observe: Observe = lambda _status, _spans: None,
+        observe: Observe = nobody,
+        tracing: Tracing | None = None,
     ) -> None:
         self._app = app
         self._admission = admission
@@ -55,51 +59,86 @@ class Gate:
         self._image_bytes = limits.image_bytes
         self._refuser = Refuser(limits.body_bytes, limits.body_timeout_s)
         self._observe = observe
-        self._in_flight = 0
+        self._tracing = tracing or NoTracing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        spans = Spans()
-        send = self._watched(spans, send)
+        is_probe = scope["path"].endswith(PROBES)
+        trace = UNTRACED if is_probe else self._tracing.request(scope["headers"])
+        context = RequestContext(spans=Spans(trace=trace))
         try:
-            context = RequestContext.within(timeout_of(scope, self._timeout_s))
+            with in_request(context):
+                await self._let_in(context, scope, receive, self._watched(context, scope, send))
+        finally:
+            trace.end(f"{method_of(scope)} {route_of(scope, COSTLY)}")
+
+    async def _let_in(
+        self, context: RequestContext, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            context.set_timeout(timeout_of(scope, self._timeout_s))
             self._check(scope)
         except FaceServeError as error:
             await self._refuser.refuse(error, scope, Upload(receive), send)
             return
-        context.spans = spans
-        self._in_flight += 1
+        self._admission.in_flight += 1
         try:
-            with in_request(context):
-                await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
-            self._in_flight -= 1
+            self._admission.in_flight -= 1
 
     def _check(self, scope: Scope) -> None:
         """Raises OverloadedError."""
         path: str = scope["path"]
-        if path.endswith(HEALTH):
+        if path.endswith(PROBES):
             return
-        if self._in_flight >= self._admission.max_in_flight:
+        if self._admission.in_flight >= self._admission.max_in_flight:
             wait_s = self._admission.expected_wait_s()
             raise OverloadedError.after("too many requests are under way", wait_s)
         if path.endswith(COSTLY):
             # In base64; and what has a larger body has many images, which go one after the other.
             self._admission.check(min((content_length(scope) or 0) * 3 // 4, self._image_bytes))
 
-    def _watched(self, spans: Spans, send: Send) -> Send:
+    def _watched(self, context: RequestContext, scope: Scope, send: Send) -> Send:
+        started = time.perf_counter()
+
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if spans.seconds:
-                    value = server_timing(spans).encode("ascii")
+                answered = Answered(
+                    method=method_of(scope),
+                    route=route_of(scope, COSTLY),
+                    status=message["status"],
+                    seconds=time.perf_counter() - started,
+                    stages=context.spans.seconds,
+                    failure=context.failure,
+                    log_id=context.log_id,
+                    trace_id=context.spans.trace.trace_id,
+                )
+                if context.spans.seconds:
+                    value = server_timing(context.spans).encode("ascii")
                     headers = [*message.get("headers", ()), (b"server-timing", value)]
                     message = {**message, "headers": headers}
-                self._observe(message["status"], spans)
+                context.spans.trace.note(
+                    {
+                        "http.request.method": answered.method,
+                        "http.route": answered.route,
+                        "http.response.status_code": answered.status,
+                        "error.type": answered.failure,
+                    }
+                )
+                if answered.route not in PROBES:
+                    self._tell(answered)
             await send(message)
 
         return watched
+
+    def _tell(self, answered: Answered) -> None:
+        try:
+            self._observe(answered)
+        except Exception as error:  # no answer fails for a full disk under its log line
+            logger.error("an observer failed: %s", type(error).__name__)
 
 
 def timeout_of(scope: Scope, most_s: float) -> float:

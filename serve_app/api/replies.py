@@ -13,6 +13,7 @@ from fastapi import Response
 
 from serve_app.api import schemas
 from serve_app.api.forms.msgpack_form import is_msgpack
+from serve_app.request_context import current_request
 
 JSON = "application/json"
 
@@ -23,6 +24,7 @@ def success_response(
     result: Result, log_id: str, status: int = 200, *, accept: str = ""
 ) -> Response:
     """``accept``: the request's header of that name."""
+    current_request().log_id = log_id
     envelope: schemas.Success[Result] = schemas.Success(log_id=log_id, result=result)
     kind = reply_kind(accept)
     if kind == JSON:

@@ -193,6 +193,12 @@ class Health(Outgoing):
     error_msg: Literal["Healthy"] = "Healthy"
 
 
+class Readiness(Outgoing):
+    """``stages``: each with what it said."""
+
+    stages: dict[str, str]
+
+
 class Failure(Outgoing):
     """``errorCode`` is the HTTP status."""
 

@@ -57,6 +57,8 @@ class Admission:
         self._settings = AdmissionSettings()
         self._stages: list[tuple[Backlog, Callable[[int], int] | None]] = []
         self._overload_until = 0.0
+        self.in_flight = 0
+        """Requests that are let in and not yet answered: whoever lets them in counts."""
 
     def configure(self, settings: AdmissionSettings) -> None:
         self._settings = settings

@@ -16,6 +16,7 @@ from serve_app.cli.group import FILES, GALLERIES, PICTURES, SERVICE, CommandGrou
 from serve_app.cli.output import complain
 from serve_app.cli.plan import plan
 from serve_app.cli.predict import predict
+from serve_app.cli.probe import probe
 from serve_app.cli.serve import serve
 from serve_app.cli.verify import verify
 from serve_app.errors import FaceServeError
@@ -54,6 +55,7 @@ app.add_typer(config.app, name="config", rich_help_panel=FILES)
 app.command(rich_help_panel=SERVICE)(serve)
 app.command(rich_help_panel=SERVICE, short_help="Enrol and recognise on a running service.")(demo)
 app.command(rich_help_panel=SERVICE, short_help="Say what to give each stage for a load.")(plan)
+app.command(rich_help_panel=SERVICE, short_help="One request through a running service.")(probe)
 app.add_typer(gallery.app, name="gallery", rich_help_panel=GALLERIES)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=GALLERIES)
 app.command(rich_help_panel=GALLERIES)(backup)

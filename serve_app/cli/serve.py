@@ -50,7 +50,7 @@ def serve(
 
         content = load_serve_file(config, port=port, data_dir=data_dir)
         for application in our_applications(content):
-            _fetch_models(application["args"])
+            _prepare(application["args"])
         ensure_token(token)
         stop = threading.Event()
         dashboard_port = free_port()
@@ -72,14 +72,17 @@ def serve(
         shutil.rmtree(run_dir, ignore_errors=True)
 
 
-def _fetch_models(args: Mapping[str, Any]) -> None:
-    """Before replicas would, unseen and against the clock of their start."""
-    from serve_app.config import default_cache_dir, load_pipeline, parse_service_args
+def _prepare(args: Mapping[str, Any]) -> None:
+    """Say what can't work before a cluster is started for it, and fetch the models before replicas
+    would, unseen and against the clock of their start."""
+    from serve_app.config import default_cache_dir, parse_service_args
+    from serve_app.deployments.start_checks import check_devices, check_start
     from serve_app.models.zoo.opening import fetch_missing
 
     service = parse_service_args(args)
-    cache_dir = service.cache_dir or default_cache_dir(os.environ)
-    fetch_missing(load_pipeline(service.pipeline), cache_dir)
+    pipeline = check_start(service, os.environ)
+    check_devices(service, pipeline)
+    fetch_missing(pipeline, service.cache_dir or default_cache_dir(os.environ))
 
 
 def _data_directory(config: Path, chosen: Path | None) -> Path:

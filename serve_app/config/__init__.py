@@ -2,6 +2,12 @@
 Serve file how it is scaled. Read once, at start, and passed down as frozen models."""
 
 from serve_app.config.job import InputKind, JobRequest, rejected_limit
+from serve_app.config.observability import (
+    MetricsConfig,
+    ObservabilityConfig,
+    TracingConfig,
+    check_observability,
+)
 from serve_app.config.pipeline import (
     CompatConfig,
     DetectSizeConfig,
@@ -42,10 +48,14 @@ __all__ = [
     "JobRequest",
     "JobsConfig",
     "Limits",
+    "MetricsConfig",
     "ModelConfig",
+    "ObservabilityConfig",
     "PipelineConfig",
     "ServiceArgs",
     "SnapshotConfig",
+    "TracingConfig",
+    "check_observability",
     "check_served_index",
     "database_url",
     "default_cache_dir",

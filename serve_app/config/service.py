@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field, field_validator
 
+from serve_app.config.observability import ObservabilityConfig
 from serve_app.config.strict import StrictModel, validate
+from serve_app.errors import ConfigError
 from serve_app.imaging import ImageLimits
 from serve_app.locations import location_of
+
+FROM_ENVIRONMENT = "env:"
 
 
 class Limits(StrictModel):
@@ -115,6 +120,13 @@ class IndexConfig(StrictModel):
     idempotency_s: float = Field(86_400, gt=0)
     upkeep_s: float = Field(5, gt=0)
 
+    @field_validator("device")
+    @classmethod
+    def _device_string(cls, value: str) -> str:
+        if not re.fullmatch(r"cpu|gpu(:\d+)?", value):
+            raise ValueError("write cpu, gpu or gpu:N")
+        return value
+
 
 class JobsConfig(StrictModel):
     """Bulk jobs that are asked for over HTTP. ``inputs``: prefixes of the paths, buckets and hosts
@@ -143,7 +155,8 @@ class JobsConfig(StrictModel):
 class ServiceArgs(StrictModel):
     """``pipeline`` is ``face_recognition`` (the embedded default) or the path of a pipeline file;
     ``data_dir`` holds the galleries unless ``database_url`` names another SQLite file or a
-    PostgreSQL database; ``cache_dir`` the converted models. ``shards``: parts of every gallery,
+    PostgreSQL database, or ``env:NAME`` the environment variable that does, which must then be set;
+    ``cache_dir`` the converted models. ``shards``: parts of every gallery,
     each searched by a deployment of its own."""
 
     pipeline: str = "face_recognition"
@@ -156,6 +169,7 @@ class ServiceArgs(StrictModel):
     fetch: FetchConfig = FetchConfig()
     limits: Limits = Limits()
     jobs: JobsConfig = JobsConfig()
+    observability: ObservabilityConfig = ObservabilityConfig()
 
     @field_validator("data_dir", "cache_dir")
     @classmethod
@@ -167,6 +181,10 @@ class ServiceArgs(StrictModel):
     @classmethod
     def _absolute_file(cls, value: str | None) -> str | None:
         prefix = "sqlite:///"
+        if value is not None and value.startswith(FROM_ENVIRONMENT):
+            if not re.fullmatch(r"[A-Za-z_]\w*", value.removeprefix(FROM_ENVIRONMENT)):
+                raise ValueError("write env: and the name of an environment variable")
+            return value
         if value is None or not value.startswith(prefix) or value.startswith(prefix + "/"):
             return value
         return prefix + quote(str(Path(unquote(value.removeprefix(prefix))).absolute()))
@@ -179,8 +197,21 @@ def parse_service_args(args: Mapping[str, Any]) -> ServiceArgs:
 
 def database_url(service: ServiceArgs, environ: Mapping[str, str]) -> str:
     """Where the galleries are: FACE_SERVE_DATABASE_URL, else ``database_url`` of the Serve file,
-    else a SQLite file in its data directory."""
-    chosen = environ.get("FACE_SERVE_DATABASE_URL") or service.database_url
+    else a SQLite file in its data directory.
+
+    Raises ConfigError if the file names a variable that is not set: galleries in a file of one
+    node, because a secret is missing, would look like an empty service.
+    """
+    configured = service.database_url
+    if configured is not None and configured.startswith(FROM_ENVIRONMENT):
+        name = configured.removeprefix(FROM_ENVIRONMENT)
+        if not environ.get(name):
+            raise ConfigError(
+                f"args.database_url: the environment variable {name} is not set: set it to the "
+                "database's URL (on a cluster: from a secret, on the head and on every worker)"
+            )
+        return environ[name]
+    chosen = environ.get("FACE_SERVE_DATABASE_URL") or configured
     # Characters that mean something in a URL, as a path may have them.
     return chosen or f"sqlite:///{quote(str(service.data_dir / 'galleries.db'))}"
 

@@ -11,11 +11,9 @@ from ray.serve import Application
 
 from serve_app.config import (
     SnapshotConfig,
-    check_served_index,
     database_url,
     default_cache_dir,
     index_names,
-    load_pipeline,
     parse_service_args,
     snapshots_url,
 )
@@ -25,8 +23,7 @@ from serve_app.deployments.index import Index
 from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.job_host import JobHosts
 from serve_app.deployments.routing import least_busy
-from serve_app.fetching.addresses import AddressPolicy
-from serve_app.index.gallery import choose_device
+from serve_app.deployments.start_checks import check_start
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.models.zoo.opening import Watch, unwatched
@@ -45,9 +42,7 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
     """``build_app`` with other networks: ``watch`` is handed each one's session and answers with
     what to run instead, in the replicas (it is pickled). Load tests put a GPU's stand-in there."""
     service = parse_service_args(args)
-    pipeline = load_pipeline(service.pipeline)
-    check_served_index(pipeline)
-    AddressPolicy(service.fetch.allow)  # its mistakes are for the start, not for a replica
+    pipeline = check_start(service, os.environ)
     cache_dir = service.cache_dir or default_cache_dir(os.environ)
     # Faces are biometric data: nobody else on the machine reads them.
     service.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,14 +51,13 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
     urls = database_url(service, os.environ), snapshots_url(service)
     GalleryStore(urls[0]).close()
     SnapshotStorage(urls[1])
-    choose_device(service.index.device)
 
     router = least_busy()
     detector = serve.deployment(Detector, name="Detector", request_router_config=router).bind(
-        pipeline, service.limits, cache_dir, watch
+        pipeline, service.limits, cache_dir, service.observability, watch
     )
     extractor = serve.deployment(Extractor, name="Extractor", request_router_config=router).bind(
-        pipeline, cache_dir, watch
+        pipeline, cache_dir, service.observability, watch
     )
     # Beside the store: what runs jobs needs its address, which replicas of the API never get.
     hosts = JobHosts(
@@ -71,7 +65,12 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
     )
     shards = [
         serve.deployment(Index, name=name, request_router_config=router).bind(
-            urls, Shard(number, service.shards), service.index, service.snapshots, hosts
+            urls,
+            Shard(number, service.shards),
+            service.index,
+            service.snapshots,
+            hosts,
+            service.observability,
         )
         for number, name in enumerate(index_names(service.shards))
     ]

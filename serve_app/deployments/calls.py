@@ -19,11 +19,13 @@ CallId = tuple[str, int]
 @dataclass(frozen=True, slots=True)
 class StageCall(Generic[Item]):
     """Items of several requests. ``remaining_s``: seconds that each is still waited for, counted
-    from the sending: clocks of two machines need not agree."""
+    from the sending: clocks of two machines need not agree. ``traceparents``: the span of each that
+    is traced, "" of others; empty if none is."""
 
     id: CallId
     items: Sequence[Item]
     remaining_s: Sequence[float]
+    traceparents: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

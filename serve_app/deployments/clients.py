@@ -7,7 +7,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.batching import Admission, Batcher
 from serve_app.config import BatchSettings
-from serve_app.deployments.metrics import BatchMetrics
+from serve_app.deployments.metrics import Meters
 from serve_app.deployments.stage_caller import StageCaller
 from serve_app.models.detector import DetectAnswer, DetectItem, image_cost
 from serve_app.request_context import current_request
@@ -24,7 +24,9 @@ from serve_app.types import (
 class RayDetector:
     """The first stage of what needs the networks: new requests pass ``admission`` here."""
 
-    def __init__(self, handle: DeploymentHandle, timeout_s: float, admission: Admission) -> None:
+    def __init__(
+        self, handle: DeploymentHandle, timeout_s: float, admission: Admission, meters: Meters
+    ) -> None:
         self._stage = StageCaller("detector", handle, timeout_s)
         self._admission = admission
         self._batcher: Batcher[DetectItem, DetectAnswer] = Batcher(
@@ -33,9 +35,13 @@ class RayDetector:
             cost=lambda item: item.cost,
             retry=True,
             abandon=True,
-            observe=BatchMetrics("detector", "ingress"),
+            observe=meters.batches("detector", "ingress"),
         )
         admission.watch(self._batcher, image_cost)
+
+    @property
+    def queued_cost(self) -> int:
+        return self._batcher.queued_cost
 
     def configure(self, settings: BatchSettings) -> None:
         self._batcher.configure(settings)
@@ -60,7 +66,9 @@ class RayExtractor:
     """Crops of one image are sent in even parts of at most a batch's cost: other requests get their
     turn between them, and all replicas work on a large one."""
 
-    def __init__(self, handle: DeploymentHandle, timeout_s: float, admission: Admission) -> None:
+    def __init__(
+        self, handle: DeploymentHandle, timeout_s: float, admission: Admission, meters: Meters
+    ) -> None:
         self._stage = StageCaller("extractor", handle, timeout_s)
         self._batcher: Batcher[Crops, Embeddings] = Batcher(
             self._stage.sender("extract"),
@@ -69,9 +77,13 @@ class RayExtractor:
             retry=True,
             together=True,
             abandon=True,
-            observe=BatchMetrics("extractor", "ingress"),
+            observe=meters.batches("extractor", "ingress"),
         )
         admission.watch(self._batcher)
+
+    @property
+    def queued_cost(self) -> int:
+        return self._batcher.queued_cost
 
     def configure(self, settings: BatchSettings) -> None:
         self._batcher.configure(settings)

@@ -10,13 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
-from serve_app.config import BatchSettings, IndexConfig, JobRequest, SnapshotConfig
+from serve_app.config import (
+    BatchSettings,
+    IndexConfig,
+    JobRequest,
+    MetricsConfig,
+    ObservabilityConfig,
+    SnapshotConfig,
+)
 from serve_app.deployments.calls import CallId, StageCall, StageReply
-from serve_app.deployments.metrics import BatchMetrics
+from serve_app.deployments.metrics import Meters, index_gauges, open_meters
 from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered, timed
-from serve_app.errors import FaceServeError
+from serve_app.deployments.sampler import SamplerThread
+from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.index.batch import Answer
 from serve_app.index.cache import GalleryCache
+from serve_app.index.census import take_census
 from serve_app.index.gallery import check_index_type, choose_device
 from serve_app.index.loading import Loader
 from serve_app.index.mutations import Create, Mutation
@@ -27,6 +36,7 @@ from serve_app.index.store.job_store import JobStore
 from serve_app.index.upkeep.keeper import Housekeeping, Keeper
 from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.index.warming import Warmer
+from serve_app.tracing import open_tracing
 from serve_app.types import (
     GalleryEntry,
     GalleryInfo,
@@ -65,7 +75,10 @@ class Index:
         index: IndexConfig,
         snapshots: SnapshotConfig,
         hosts: Hosts,
+        observability: ObservabilityConfig | None = None,
     ) -> None:
+        observability = observability or ObservabilityConfig()
+        meters = open_meters(observability.metrics)
         database, snapshots_url = urls
         device = choose_device(index.device)
         self._store = GalleryStore(database, create=False)
@@ -97,8 +110,10 @@ class Index:
         self._searches: BatchedWorker[SearchRequest, Answer] = BatchedWorker(
             timed("search", self._cache.search),
             cost=lambda request: request.cost,
-            observe=BatchMetrics("index", "replica"),
+            observe=meters.batches("index", "replica"),
+            tracing=open_tracing(observability.tracing, "index"),
         )
+        self._sampler = _sampler(self._store, self._cache, shard, meters, observability.metrics)
         # Group commit: what comes while a gallery's transaction runs shares the next one. SQLite
         # has one writer, so there all galleries do.
         self._changes: LanedWorker[Mutation, Receipt] = LanedWorker(
@@ -112,6 +127,7 @@ class Index:
 
     def close(self) -> None:
         """For tests: Ray ends replicas with their process."""
+        self._sampler.stop()
         self._warmer.stop()
         self._keeper.stop()
         self._cache.close()
@@ -119,6 +135,17 @@ class Index:
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._searches.configure(user_config)
+
+    async def ready(self) -> None:
+        """Its event loop runs; what it searches it reads when it is asked."""
+
+    async def store_ready(self) -> FaceServeError | None:
+        """Whether the store answers, tried once."""
+
+        def ask() -> None:
+            self._store.describe(["ready"], patient=False)
+
+        return await self._in(self._checkers, ask)
 
     async def search(self, call: StageCall[SearchRequest]) -> StageReply[Answer]:
         return await self._searches.answer(call)
@@ -216,6 +243,29 @@ class Index:
         self, threads: ThreadPoolExecutor, work: Callable[[], Result]
     ) -> Result | FaceServeError:
         return await answered(asyncio.get_running_loop().run_in_executor(threads, work))
+
+
+def _sampler(
+    store: GalleryStore,
+    cache: GalleryCache,
+    shard: Shard,
+    meters: Meters,
+    config: MetricsConfig,
+) -> SamplerThread:
+    """Begun, if metrics are on."""
+    publish = index_gauges(meters, config.largest)
+
+    def look() -> None:
+        try:
+            census = take_census(store, cache, shard, config.largest)
+        except UnavailableError:
+            census = None
+        publish(census)
+
+    sampler = SamplerThread(look, config.interval_s)
+    if config.enabled:
+        sampler.start()
+    return sampler
 
 
 def _cost(mutation: Mutation) -> int:

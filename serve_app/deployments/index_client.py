@@ -10,7 +10,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.batching import Admission, Batcher, Piece
 from serve_app.config import BatchSettings
-from serve_app.deployments.metrics import BatchMetrics
+from serve_app.deployments.metrics import Meters
 from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
 from serve_app.errors import FaceServeError, GalleryNotFoundError
@@ -54,7 +54,11 @@ class RayIndex:
     """
 
     def __init__(
-        self, shards: Sequence[DeploymentHandle], timeout_s: float, admission: Admission
+        self,
+        shards: Sequence[DeploymentHandle],
+        timeout_s: float,
+        admission: Admission,
+        meters: Meters,
     ) -> None:
         self._shards = [StageCaller("index", handle, timeout_s) for handle in shards]
         self._store = StoreCaller(self._shards[0])  # each has it; any replica will do
@@ -65,9 +69,13 @@ class RayIndex:
             retry=True,
             together=True,
             abandon=True,
-            observe=BatchMetrics("index", "ingress"),
+            observe=meters.batches("index", "ingress"),
         )
         admission.watch(self._batcher)
+
+    @property
+    def queued_cost(self) -> int:
+        return self._batcher.queued_cost
 
     def configure(self, settings: BatchSettings) -> None:
         self._batcher.configure(settings)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.api.answered import each_of
 from serve_app.api.app import create_app
+from serve_app.api.request_log import RequestLog
+from serve_app.api.watching import Watching
 from serve_app.batching import Admission
 from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, validate
 from serve_app.deployments.clients import RayDetector, RayExtractor
 from serve_app.deployments.index_client import RayIndex
 from serve_app.deployments.jobs_client import RayJobs
-from serve_app.deployments.metrics import RequestMetrics
+from serve_app.deployments.metrics import ingress_gauges, open_meters
+from serve_app.deployments.readiness import stage_checks
+from serve_app.deployments.sampler import sampling
 from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
 from serve_app.fetching import Fetcher
 from serve_app.imaging import leave_threads_to_callers
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import GalleryService, JobService, Readiness, RecognitionService
+from serve_app.tracing import open_tracing
 
 
 class Ingress:
@@ -34,9 +43,11 @@ class Ingress:
         leave_threads_to_callers()
         timeout_s = args.limits.request_timeout_s
         self._admission = Admission()
-        self._detector = RayDetector(detector, timeout_s, self._admission)
-        self._extractor = RayExtractor(extractor, timeout_s, self._admission)
-        self._index = RayIndex(shards, timeout_s, self._admission)
+        self._meters = open_meters(args.observability.metrics)
+        self._detector = RayDetector(detector, timeout_s, self._admission, self._meters)
+        self._extractor = RayExtractor(extractor, timeout_s, self._admission, self._meters)
+        self._index = RayIndex(shards, timeout_s, self._admission, self._meters)
+        self._checks = stage_checks(detector, extractor, shards)
         self._jobs = RayJobs(StoreCaller(StageCaller("index", shards[0], timeout_s)))
         self._pipeline = pipeline
         self._args = args
@@ -68,5 +79,24 @@ class Ingress:
             self._pipeline,
             self._args.limits,
             self._admission,
-            RequestMetrics(),
+            self._watching(),
+        )
+
+    def _watching(self) -> Watching:
+        config = self._args.observability
+        observe = self._meters.answers()
+        if config.request_log:
+            # Not sys.stdout: Serve makes lines of its own log of that, and drops them.
+            observe = each_of(observe, RequestLog(sys.__stdout__ or sys.stdout))
+        gauges = ingress_gauges(
+            self._meters,
+            {"detector": self._detector, "extractor": self._extractor, "index": self._index},
+            self._admission,
+        )
+        beside = partial(sampling, gauges, config.metrics.interval_s)
+        return Watching(
+            observe=observe,
+            tracing=open_tracing(config.tracing, "ingress"),
+            readiness=Readiness(self._checks),
+            beside=beside if config.metrics.enabled else contextlib.nullcontext,
         )

@@ -19,6 +19,7 @@ from serve_app.deployments.calls import CallId, StageCall, StageReply
 from serve_app.errors import DeadlineExceededError, FaceServeError
 from serve_app.priority import step_back
 from serve_app.request_context import RequestContext, Spans
+from serve_app.tracing import NoTracing, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +60,12 @@ class BatchedWorker(Generic[Item, Answer]):
         cost: Callable[[Item], int],
         singly: bool = False,
         observe: Callable[[BatchEvent], None] = lambda _: None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._work = work
         self._singly = singly
         self._observe = observe
+        self._tracing = tracing or NoTracing()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stage", initializer=step_back)
         self._batcher: Batcher[Item, Answer | Future[Answer | FaceServeError]] = Batcher(
             self._run, BatchSettings(), cost=cost, together=True, observe=observe
@@ -78,7 +81,12 @@ class BatchedWorker(Generic[Item, Answer]):
 
     async def answer(self, call: StageCall[Item]) -> StageReply[Answer]:
         """One answer or error an item, in order."""
-        contexts = [RequestContext.within(seconds, admitted=True) for seconds in call.remaining_s]
+        contexts = [
+            RequestContext.within(seconds, admitted=True, trace=self._tracing.within(traceparent))
+            for seconds, traceparent in zip(
+                call.remaining_s, call.traceparents or [""] * len(call.items), strict=True
+            )
+        ]
         tasks = [
             asyncio.create_task(answered(self._settled(item, context)))
             for item, context in zip(call.items, contexts, strict=True)
@@ -114,7 +122,12 @@ class BatchedWorker(Generic[Item, Answer]):
     async def _run(self, pieces: list[Piece[Item]]) -> Sequence[Settling[Answer]]:
         loop = asyncio.get_running_loop()
         work = self._one_by_one if self._singly else self._at_once
-        answers = await loop.run_in_executor(self._thread, work, pieces)
+        batch = self._tracing.batch("batch", [piece.context.spans.trace for piece in pieces])
+        try:
+            answers = await loop.run_in_executor(self._thread, work, pieces)
+        finally:
+            batch.note({"face_serve.batch_items": len(pieces)})
+            batch.end()
         for piece, answer in zip(pieces, answers, strict=False):
             if isinstance(answer, NotWantedError):
                 self._observe(Dropped("gone" if piece.future.cancelled() else "expired"))

@@ -25,12 +25,14 @@ from serve_app.errors import ConfigError
 from serve_app.fetching.addresses import AddressPolicy
 
 IMPORT_PATH = "serve_app.deployments.app:build_app"
+NO_ACCESS_LOG = {"enable_access_log": False}
 
 
 def load_serve_file(
     file: Path, *, port: int | None = None, data_dir: Path | None = None
 ) -> dict[str, Any]:
-    """The file's content with overrides applied and every relative path made absolute.
+    """The file's content with overrides applied and every relative path made absolute, and without
+    Ray's access log unless it asks for that.
 
     Raises ConfigError that names every key that is wrong: unknown to Ray or to us, or with a value
     that can't work.
@@ -42,6 +44,8 @@ def load_serve_file(
         content["http_options"] = {**(content.get("http_options") or {}), "port": port}
     for application in our_applications(content):
         application["args"] = _absolute(application.get("args") or {}, data_dir)
+        # Ray's access log has the path of each request, and paths hold labels and gallery keys.
+        application["logging_config"] = NO_ACCESS_LOG | (application.get("logging_config") or {})
     return content
 
 
@@ -117,6 +121,9 @@ def _absolute(args: Mapping[str, Any], data_dir: Path | None) -> dict[str, Any]:
         absolute["database_url"] = service.database_url
     if service.snapshots.url is not None:
         absolute["snapshots"] = {**absolute["snapshots"], "url": service.snapshots.url}
+    if (traces := service.observability.tracing.path) is not None:
+        tracing = {**absolute["observability"]["tracing"], "path": str(traces)}
+        absolute["observability"] = {**absolute["observability"], "tracing": tracing}
     if service.jobs.inputs:
         absolute["jobs"] = {**absolute["jobs"], "inputs": list(service.jobs.inputs)}
     if service.pipeline.endswith((".yaml", ".yml")):

@@ -23,6 +23,7 @@ from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 from serve_app.deployments.environment import free_port, is_free
 from serve_app.deployments.serve_file import logical_cpus
+from serve_app.deployments.start_checks import check_logical_gpus
 from serve_app.errors import ConfigError, UnavailableError
 
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
@@ -56,6 +57,7 @@ def running_service(
         logging_level=logging.ERROR,
     )
     try:
+        check_logical_gpus(content, ray.cluster_resources().get("GPU", 0))
         client = ServeSubmissionClient(f"http://127.0.0.1:{dashboard_port}")
         client.deploy_applications(dict(content))
         url = f"http://{host}:{port}"

@@ -68,6 +68,7 @@ class StageCaller:
 
         async def send(pieces: list[Piece[Any]]) -> Sequence[Any]:
             call, now = self._next_call(), time.monotonic()
+            spans = [piece.context.spans.trace.begin(f"{self._stage} call") for piece in pieces]
             self._forgetting.watch(call, pieces)
             try:
                 reply = await self.ask(
@@ -75,9 +76,12 @@ class StageCaller:
                     [piece.item for piece in pieces],
                     [piece.context.remaining_s(now) for piece in pieces],
                     call=call,
+                    traceparents=[span.traceparent for span in spans],
                 )
             finally:
                 self._forgetting.back(call)
+                for span in spans:
+                    span.end()
             for piece, seconds in zip(pieces, reply.seconds, strict=True):
                 piece.context.spans.add_all(seconds)
             return reply.answers
@@ -91,10 +95,12 @@ class StageCaller:
         remaining_s: Sequence[float],
         *,
         call: CallId | None = None,
+        traceparents: Sequence[str] = (),
     ) -> StageReply[Any]:
         """A batched call, of the name ``call`` or of a fresh one. Raises as ``call``."""
+        traced = traceparents if any(traceparents) else ()
         reply: StageReply[Any] = await self.call(
-            method, StageCall(call or self._next_call(), items, remaining_s)
+            method, StageCall(call or self._next_call(), items, remaining_s, traced)
         )
         return reply
 

@@ -36,8 +36,7 @@ SWAP_RETRY_S = 60
 class GalleryCache:
     """Searches galleries of ``store``, as far as they are in ``shard``. One search at a time.
 
-    ``threads``: cores that FAISS takes for a search. ``loader`` reads galleries into memory.
-    """
+    ``threads``: cores that FAISS takes for a search. ``loader`` reads galleries into memory."""
 
     def __init__(
         self,
@@ -104,13 +103,17 @@ class GalleryCache:
 
     def wait_for_swaps(self) -> None:
         """Until what is under way beside is done: for tests and orderly ends."""
-        for load in list(self._loads.values()):
-            load.result()
-        for swap in list(self._swaps.values()):
-            swap.result()
+        for works in (self._loads, self._swaps):
+            for work in list(works.values()):
+                work.result()
+
+    def loaded(self) -> list[tuple[GalleryInfo, int]]:
+        """Where each gallery in memory is, and how many templates of it are here."""
+        with self._lock:
+            return [(entry.info, len(entry.index)) for entry in self._entries.values()]
 
     def standing_of(self, key: str) -> Moment | None:
-        """Where this replica's copy of a gallery is, for metrics and tests."""
+        """Where this replica's copy of a gallery is."""
         entry = self._entries.get(key)
         return None if entry is None else Moment(entry.info.generation, entry.info.seq)
 
@@ -120,10 +123,7 @@ class GalleryCache:
         """Where the galleries stand, or the error of the store that doesn't say."""
         keys = sorted({r.key for r in requests if r.at is None or r.at != self.standing_of(r.key)})
         eventual = all(r.consistency is Consistency.EVENTUAL for r in requests)
-        try:
-            return self._whereabouts.of(keys, eventual), None
-        except FaceServeError as error:
-            return {}, error
+        return self._whereabouts.asked(keys, eventual)
 
     def _answered(
         self, group: Group, standing: dict[str, GalleryInfo], down: FaceServeError | None

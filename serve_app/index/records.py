@@ -97,6 +97,15 @@ class Standing:
     removed_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Of all galleries that are served. ``largest``: sizes of the largest, largest first."""
+
+    galleries: int
+    templates: int
+    largest: tuple[int, ...]
+
+
 def check_fits(info: GalleryInfo, embeddings: Embeddings) -> None:
     """Raises GalleryMismatchError unless ``embeddings`` may meet those of the gallery's model."""
     if not policy.fits(embeddings, info.model_id):

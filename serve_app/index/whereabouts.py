@@ -23,6 +23,15 @@ class Whereabouts:
         self._shard = shard
         self._down_until = 0.0
 
+    def asked(
+        self, keys: Sequence[str], eventual: bool
+    ) -> tuple[dict[str, GalleryInfo], FaceServeError | None]:
+        """As ``of``, with the error that it raises."""
+        try:
+            return self.of(keys, eventual), None
+        except FaceServeError as error:
+            return {}, error
+
     def of(self, keys: Sequence[str], eventual: bool) -> dict[str, GalleryInfo]:
         """Those that exist. ``eventual``: whoever asks would do without the store.
 

@@ -4,8 +4,8 @@ jobs over a fifth.
 ``recognition`` is the service; ``enrolment`` makes templates of images and labels; ``rejections``
 keeps those that were not made; ``embedding`` makes vectors of crops; ``concurrency`` bounds what
 one request has under way; ``galleries`` is the service of listings and upkeep, ``jobs`` that of
-bulk jobs. Knows ports, types, errors, policy and the pipeline's configuration; must not know HTTP,
-Ray, models or FAISS.
+bulk jobs, ``readiness`` that of probes. Knows ports, types, errors, policy and the pipeline's
+configuration; must not know HTTP, Ray, models or FAISS.
 """
 
 from serve_app.service.concurrency import IMAGES_IN_FLIGHT, each_alone, in_flight
@@ -18,6 +18,7 @@ from serve_app.service.galleries import (
     TemplatePage,
 )
 from serve_app.service.jobs import JobService, RejectionPage
+from serve_app.service.readiness import Check, Readiness
 from serve_app.service.recognition import (
     Enrolment,
     Identification,
@@ -30,12 +31,14 @@ __all__ = [
     "DEFAULT_PAGE",
     "IMAGES_IN_FLIGHT",
     "MAX_PAGE",
+    "Check",
     "Enrolment",
     "GalleryPage",
     "GalleryService",
     "Identification",
     "JobService",
     "Pair",
+    "Readiness",
     "Recognition",
     "RecognitionService",
     "Rejection",

@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from serve_app.api.app import create_app
+from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import GalleryService, JobService, RecognitionService
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
@@ -28,6 +29,7 @@ class Api:
         limits: Limits | None = None,
         fetcher: FakeFetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
+        watching: Watching | None = None,
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
         self.detector = FakeDetector(limits.image)
@@ -43,6 +45,7 @@ class Api:
             self.fetcher,
             config,
             limits,
+            watching=watching,
         )
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://service"

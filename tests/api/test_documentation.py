@@ -48,6 +48,7 @@ async def test_every_route_is_described_with_its_body_and_all_replies(
 ) -> None:
     assert set(document["paths"]) == {
         "/health",
+        "/ready",
         BUILD,
         ADD,
         REMOVE,

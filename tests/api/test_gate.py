@@ -9,6 +9,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve_app.api.answered import Answered
 from serve_app.api.gate import COSTLY, Gate, server_timing, timeout_of
 from serve_app.batching import Admission, Forecast
 from serve_app.config import AdmissionSettings, Limits
@@ -44,12 +45,12 @@ class Door:
         self.stage, self.admission = Stage(), Admission()
         self.admission.configure(AdmissionSettings(**settings))
         self.admission.watch(self.stage, lambda size: size)
-        self.observed: list[tuple[int, dict[str, float]]] = []
+        self.observed: list[Answered] = []
         self.gate = Gate(
             app,
             self.admission,
             Limits(request_timeout_s=30, image_bytes=1000),
-            lambda status, spans: self.observed.append((status, spans.seconds)),
+            self.observed.append,
         )
 
     async def ask(
@@ -91,7 +92,7 @@ async def test_what_needs_the_networks_is_turned_away_unread_while_they_are_behi
     for path in ("/health", REMOVE, "/v1/galleries", "/docs"):
         assert (await door.ask(prefix + path)).status == 200
     assert not set(reached) & {prefix + path for path in COSTLY}
-    assert [status for status, _ in door.observed] == [429] * len(COSTLY) + [200] * 4
+    assert [answered.status for answered in door.observed] == [429] * len(COSTLY) + [200] * 4
     door.stage.wait_s = 0
     await asyncio.sleep(0)
     assert (await door.ask(prefix + INFER)).status == 200
@@ -217,7 +218,8 @@ async def test_answers_that_reached_a_stage_say_where_time_went(status: int) -> 
     client = await door.ask(INFER)
     assert header(client, b"server-timing") == b"detect;dur=12.3"
     assert header(client, b"x-own") == b"1"
-    assert door.observed == [(status, {"detect": 0.0123})]
+    (answered,) = door.observed
+    assert (answered.status, answered.stages) == (status, {"detect": 0.0123})
 
 
 async def test_others_do_not() -> None:
@@ -225,7 +227,7 @@ async def test_others_do_not() -> None:
     assert header(await door.ask("/health"), b"server-timing") is None
     door.stage.wait_s = 9
     assert header(await door.ask(INFER), b"server-timing") is None
-    assert door.observed == [(200, {}), (429, {})]
+    assert [(one.status, dict(one.stages)) for one in door.observed] == [(200, {}), (429, {})]
 
 
 async def test_drawing_is_timed() -> None:

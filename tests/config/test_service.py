@@ -148,3 +148,27 @@ def test_inputs_of_jobs_are_absolute_places() -> None:
         with pytest.raises(ConfigError, match=r"args\.jobs\.inputs: .*write paths") as caught:
             parse_service_args({"jobs": {"inputs": [wrong]}})
         assert "secret" not in str(caught.value)
+
+
+# --- secrets of the environment ---
+
+
+def test_a_database_that_the_environment_names() -> None:
+    args = parse_service_args({"database_url": "env:GALLERIES"})
+    url = "postgresql://user:secret@host/galleries"
+    assert database_url(args, {"GALLERIES": url, "FACE_SERVE_DATABASE_URL": "other"}) == url
+
+
+@pytest.mark.parametrize("environ", [{}, {"GALLERIES": ""}, {"FACE_SERVE_DATABASE_URL": "other"}])
+def test_a_variable_that_is_not_set_is_named(environ: dict[str, str]) -> None:
+    args = parse_service_args({"database_url": "env:GALLERIES"})
+    with pytest.raises(ConfigError) as refused:
+        database_url(args, environ)
+    message = str(refused.value)
+    assert message.startswith("args.database_url: the environment variable GALLERIES is not set")
+
+
+@pytest.mark.parametrize("name", ["env:", "env:A B", "env:1", "env:$A"])
+def test_what_is_no_variables_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"args\.database_url"):
+        parse_service_args({"database_url": name})

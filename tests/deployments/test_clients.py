@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from serve_app.batching import Admission
 from serve_app.config import AdmissionSettings, BatchSettings
 from serve_app.deployments.calls import CallId, StageCall, StageReply
 from serve_app.deployments.clients import RayDetector, RayExtractor
+from serve_app.deployments.metrics import NoMeters
 from serve_app.deployments.replica import BatchedWorker, timed
 from serve_app.errors import (
     DeadlineExceededError,
@@ -22,7 +24,8 @@ from serve_app.errors import (
     UnavailableError,
 )
 from serve_app.models.detector import DetectAnswer, DetectItem
-from serve_app.request_context import RequestContext, Spans, in_request
+from serve_app.request_context import UNTRACED, RequestContext, Spans, Trace, in_request
+from serve_app.tracing import OpenTelemetry, Tracing
 from serve_app.types import Crops, Embeddings, Face
 from tests.deployments.handles import Handle
 
@@ -30,11 +33,11 @@ from tests.deployments.handles import Handle
 class Detector:
     """A replica whose stage finds no face, and begins when the test lets it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracing: Tracing | None = None) -> None:
         self.begun: list[bytes] = []
         self._started, self._go = threading.Semaphore(0), threading.Semaphore(0)
         self._worker: BatchedWorker[DetectItem, DetectAnswer] = BatchedWorker(
-            self._work, cost=lambda item: item.cost, singly=True
+            self._work, cost=lambda item: item.cost, singly=True, tracing=tracing
         )
 
     async def detect(self, call: StageCall[DetectItem]) -> StageReply[DetectAnswer]:
@@ -89,7 +92,7 @@ def crops(count: int) -> Crops:
 
 
 def extractor(*replicas: Extractor, max_cost: int = 8) -> RayExtractor:
-    port = RayExtractor(Handle(*replicas), 60, Admission())
+    port = RayExtractor(Handle(*replicas), 60, Admission(), NoMeters())
     port.configure(BatchSettings(slots=2, max_cost=max_cost))
     return port
 
@@ -129,15 +132,17 @@ async def test_parts_of_two_models_are_not_joined() -> None:
 class Detecting:
     """A port to one replica. ``batch`` images are one call."""
 
-    def __init__(self, batch: int = 8, **admission: float) -> None:
-        self.replica = Detector()
+    def __init__(self, batch: int = 8, tracing: Tracing | None = None, **admission: float) -> None:
+        self.replica = Detector(tracing)
         self.admission = Admission()
         self.admission.configure(AdmissionSettings.model_validate(admission))
-        self.port = RayDetector(Handle(self.replica), 60, self.admission)
+        self.port = RayDetector(Handle(self.replica), 60, self.admission, NoMeters())
         self.port.configure(BatchSettings(slots=1, max_cost=batch))
 
-    def ask(self, image: bytes, within_s: float = 60) -> asyncio.Task[list[Face]]:
-        with in_request(RequestContext.within(within_s)):
+    def ask(
+        self, image: bytes, within_s: float = 60, trace: Trace = UNTRACED
+    ) -> asyncio.Task[list[Face]]:
+        with in_request(RequestContext.within(within_s, trace=trace)):
             return asyncio.create_task(self.port.detect(image, 0.5))
 
 
@@ -207,6 +212,37 @@ async def test_time_at_the_replica_is_told_to_the_request() -> None:
         await asyncio.wait_for(detecting.port.detect(b"a", 0.5), 30)
     assert context.spans.seconds["detect"] == 1.5
     assert context.spans.seconds["queue"] >= 0
+
+
+async def test_spans_of_a_call_and_of_a_batch_that_serves_two_requests() -> None:
+    kept = InMemorySpanExporter()
+    tracing = OpenTelemetry(1.0, "test", kept)
+    detecting = Detecting(tracing=tracing)
+    detecting.replica.go_on(9)
+    requests = [tracing.request([]) for _ in range(2)]
+    await asyncio.gather(
+        *(detecting.ask(b"traced", trace=trace) for trace in requests),
+        detecting.ask(b"untraced"),
+    )
+    for trace in requests:
+        trace.end()
+    tracing.close()
+    spans = {span.context.span_id: span for span in kept.get_finished_spans()}
+    for trace in requests:
+        path = ["detect", "detector call", "request"]
+        (span,) = [
+            span
+            for span in spans.values()
+            if span.name == path[0] and f"{span.context.trace_id:032x}" == trace.trace_id
+        ]
+        for name in path:
+            assert span.name == name
+            if span.parent is not None:
+                span = spans[span.parent.span_id]
+    links = [link for span in spans.values() if span.name == "batch" for link in span.links]
+    assert {f"{link.context.trace_id:032x}" for link in links} == {
+        trace.trace_id for trace in requests
+    }
 
 
 async def test_new_requests_are_turned_away_where_too_much_waits_and_old_ones_are_not() -> None:

@@ -98,6 +98,41 @@ def test_our_own_refusals_come_before_rays(file: Path) -> None:
             assert batching["slots"] >= stage["num_replicas"]
 
 
+@pytest.mark.parametrize(
+    ("given", "logs"),
+    [(None, False), ({"log_level": "DEBUG"}, False), ({"enable_access_log": True}, True)],
+)
+def test_rays_access_log_is_off_unless_the_file_asks_for_it(
+    tmp_path: Path, given: dict[str, Any] | None, logs: bool
+) -> None:
+    (application,) = LOCAL["applications"]
+    content = LOCAL | {"applications": [application | {"logging_config": given}]}
+    (loaded,) = load(content, tmp_path)["applications"]
+    assert loaded["logging_config"]["enable_access_log"] is logs
+    assert loaded["logging_config"].get("log_level") == (given or {}).get("log_level")
+
+
+def test_rays_own_commands_find_it_off_in_every_file_of_ours() -> None:
+    for file in (ROOT / "configs/serve").glob("*.yaml"):
+        (application,) = yaml.safe_load(file.read_text("utf-8"))["applications"]
+        assert application["logging_config"]["log_level"] == "WARNING"
+
+
+def test_a_relative_directory_of_traces_becomes_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (application,) = LOCAL["applications"]
+    tracing = {"exporter": "file", "path": "traces"}
+    args = application["args"] | {"observability": {"tracing": tracing, "request_log": True}}
+    (loaded,) = load(LOCAL | {"applications": [application | {"args": args}]}, tmp_path)[
+        "applications"
+    ]
+    assert loaded["args"]["observability"] == {
+        "tracing": tracing | {"path": str(tmp_path / "traces")}, "request_log": True
+    }  # fmt: skip
+
+
 def test_overrides_and_absolute_paths(tmp_path: Path) -> None:
     content = load(LOCAL, tmp_path, port=9000, data_dir=Path("elsewhere"))
     assert content["http_options"]["port"] == 9000

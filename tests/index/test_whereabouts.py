@@ -50,3 +50,12 @@ def test_eventual_searches_do_not_ask_right_after_a_failure(
     with pytest.raises(UnavailableError):
         asking.of(["staff"], True)
     assert len(watched.asked) == 4
+
+
+def test_an_error_may_be_an_answer(watched: WatchedStore) -> None:
+    where = Whereabouts(watched, Shard())
+    assert where.asked(["guests"], False) == ({}, None)
+    watched.down = True
+    found, error = where.asked(["guests"], False)
+    assert found == {}
+    assert isinstance(error, UnavailableError)

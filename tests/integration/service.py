@@ -145,7 +145,8 @@ def small_cluster(data_dir: Path, *, shards: int = 1) -> dict[str, Any]:
     (face,) = content["applications"]
     face["args"] |= {"pipeline": str(PIPELINE), "data_dir": str(data_dir), "shards": shards}
     face["args"]["index"] = {"exact_until": 20, "upkeep_s": 1}
-    face["args"].pop("snapshots")
+    for elsewhere in ("snapshots", "database_url"):
+        face["args"].pop(elsewhere)
     (index,) = [one for one in face["deployments"] if one["name"] == "Index"]
     face["deployments"].remove(index)
     for one in face["deployments"]:
@@ -166,7 +167,16 @@ def serve_file(data_dir: Path) -> dict[str, Any]:
     face["args"]["data_dir"] = str(data_dir)
     face["args"]["jobs"] = {"inputs": [str(data_dir.parent / "inputs")]}
     stand_ins |= {"name": "paddlex", "route_prefix": "/paddlex"}
-    stand_ins["args"] = {"pipeline": str(PIPELINE), "data_dir": str(data_dir / "paddlex")}
+    stand_ins["args"] = {
+        "pipeline": str(PIPELINE),
+        "data_dir": str(data_dir / "paddlex"),
+        # Only what comes with a sampled traceparent is traced.
+        "observability": {
+            "metrics": {"interval_s": 1},
+            "request_log": True,
+            "tracing": {"exporter": "file", "path": str(data_dir / "traces"), "sample_ratio": 0},
+        },
+    }
     # Everybody is let in there, however many come at once.
     (ingress,) = [one for one in stand_ins["deployments"] if one["name"] == "Ingress"]
     ingress["user_config"]["admission"] |= {"max_wait_s": 600, "overload_wait_s": 600}

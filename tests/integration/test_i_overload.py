@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import psutil
 import pytest
 from PIL import Image
 
 from serve_app.request_context import STAGES
+from tests.integration.exporter import exported
 from tests.integration.pictures import gallery_image, scene
 from tests.integration.service import Service
 
@@ -277,12 +277,12 @@ def test_batches_queues_and_stages_are_measured(service: Service, gallery: str) 
         "batch_items_count": queues,
         "batch_cost_count": queues,
         "queue_seconds_count": queues,
-        "stage_seconds_count": {(stage, "") for stage in STAGES},
-        "answers_total": {("200", ""), ("504", "")},
+        "stage_latency_seconds_count": {(stage, "") for stage in STAGES},
+        "requests_total": {("200", ""), ("504", "")},
     }
     started = time.monotonic()
     while True:  # exported every ten seconds
-        text = "".join(exported(service))
+        text = exported(service)
         if all(series(text, name) >= found for name, found in wanted.items()):
             break
         assert time.monotonic() - started < 120, {name: series(text, name) for name in wanted}
@@ -297,25 +297,3 @@ def series(text: str, name: str) -> set[tuple[str, str]]:
     labels = re.findall(rf"^ray_face_serve_{name}\{{(.*)\}} ", text, re.M)
     pairs = [dict(re.findall(r'(\w+)="([^"]*)"', line)) for line in labels]
     return {(pair.get("stage") or pair["status"], pair.get("end", "")) for pair in pairs}
-
-
-def exported(service: Service) -> Iterator[str]:
-    """What Ray's exporter says: the one port of the agent that answers with metrics."""
-    for process in service.processes():
-        try:
-            if "agent" not in " ".join(process.cmdline()).lower():
-                continue
-            ports = {
-                connection.laddr.port
-                for connection in process.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN
-            }
-        except psutil.Error:
-            continue
-        for port in ports:
-            try:
-                reply = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10, trust_env=False)
-            except httpx.HTTPError:
-                continue  # not an HTTP port
-            if reply.status_code == 200:
-                yield "\n" + reply.text

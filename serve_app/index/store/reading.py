@@ -18,7 +18,7 @@ from sqlalchemy import (
     true,
 )
 
-from serve_app.index.records import Changes, TemplateRows, label_digest
+from serve_app.index.records import Changes, TemplateRows, Totals, label_digest
 from serve_app.index.store.damage import read_gallery, read_page, read_templates
 from serve_app.index.store.schema import HIDDEN, gallery, snapshot, template
 from serve_app.index.store.writing import TENANT, find
@@ -66,6 +66,18 @@ def of_generation(connection: Connection, generation: str, shard: Shard) -> Gall
         _STANDING.where(gallery.c.generation == generation), values
     ).one_or_none()
     return None if row is None else read_gallery(row, row.newest)
+
+
+def totals(connection: Connection, largest: int) -> Totals:
+    """Two queries of the galleries' rows alone; templates are not touched."""
+    served = (gallery.c.tenant == TENANT, gallery.c.state.not_in(HIDDEN))
+    counted = connection.execute(
+        select(func.count(), func.coalesce(func.sum(gallery.c.size), 0)).where(*served)
+    ).one()
+    sizes = connection.execute(
+        select(gallery.c.size).where(*served).order_by(gallery.c.size.desc()).limit(largest)
+    )
+    return Totals(int(counted[0]), int(counted[1]), tuple(sizes.scalars()))
 
 
 def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEntry]:

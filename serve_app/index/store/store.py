@@ -13,6 +13,7 @@ from serve_app.index.mutations import ERASING, Add, Create, Mutation, Remove, un
 from serve_app.index.records import (
     Changes,
     TemplateRows,
+    Totals,
 )
 from serve_app.index.store import copying, reading, restoring, writing
 from serve_app.index.store.answers import kept
@@ -169,6 +170,12 @@ class GalleryStore(Keeping):
         """Facts of those galleries that exist, in one query. ``patient`` False: try once only."""
         return self._transactions.query(
             lambda connection: reading.describe(connection, keys, shard), patient=patient
+        )
+
+    def totals(self, largest: int) -> Totals:
+        """Counts over all galleries, and the sizes of so many. Tries once only."""
+        return self._transactions.query(
+            lambda connection: reading.totals(connection, largest), patient=False
         )
 
     def of_generation(self, generation: str, shard: Shard = WHOLE) -> GalleryInfo | None:

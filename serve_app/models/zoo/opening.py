@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from serve_app.config import ModelConfig, PipelineConfig
+from serve_app.errors import ConfigError, ModelError
 from serve_app.models.detector import FaceDetector
 from serve_app.models.extractor import ExtractStage
+from serve_app.models.inference_yml import read_detector_form, read_extractor_form
 from serve_app.models.network import Network
 from serve_app.models.precision.choice import choose_precision, open_at
 from serve_app.models.runtime import Session
 from serve_app.models.runtime.devices import choose_device
+from serve_app.models.runtime.paddle_inference import paddle_files
 from serve_app.models.selection.choice import RunOptions, open_network
 from serve_app.models.zoo.detectors import detector
-from serve_app.models.zoo.directories import official_directory
+from serve_app.models.zoo.directories import local_directory, official_directory
 from serve_app.models.zoo.extractors import extractor
 from serve_app.models.zoo.table import OfficialModel, Task, find
 
@@ -53,6 +56,27 @@ def networks(pipeline: PipelineConfig, cache_dir: Path) -> list[Network]:
     """The pipeline's networks, detector first, fetched and not loaded: enough to say at start what
     a replica could say only later. Raises ConfigError, ModelError."""
     return [detector(pipeline, cache_dir)[0], extractor(pipeline, cache_dir)[0]]
+
+
+def check_directories(pipeline: PipelineConfig) -> None:
+    """What can be said of the pipeline file's own model directories without loading a network: for
+    the start of a service, whose replicas would say it later, each on its own.
+
+    Raises ConfigError that names the key.
+    """
+    for key, model, read in (
+        ("Detection.model_dir", pipeline.detector, read_detector_form),
+        ("Recognition.model_dir", pipeline.extractor, read_extractor_form),
+    ):
+        try:
+            directory = local_directory(model)
+            if directory is not None:
+                if not directory.is_dir():
+                    raise ModelError(f"there is no directory {directory.name} here")
+                read(directory)
+                paddle_files(directory)
+        except (ModelError, ConfigError) as error:
+            raise ConfigError(f"{key}: {error}") from None
 
 
 def fetch_missing(pipeline: PipelineConfig, cache_dir: Path) -> None:

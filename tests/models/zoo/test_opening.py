@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,14 +12,20 @@ import pytest
 
 from serve_app.config import ModelConfig, PipelineConfig, default_cache_dir, load_pipeline
 from serve_app.config.device import Device, parse_device
-from serve_app.errors import ModelError
+from serve_app.errors import ConfigError, ModelError
 from serve_app.models.network import Network
 from serve_app.models.precision import half
 from serve_app.models.precision.precision import FP16, Precision
 from serve_app.models.runtime import Session
 from serve_app.models.selection.choice import RunOptions, open_network
 from serve_app.models.zoo import opening
-from serve_app.models.zoo.opening import fetch_missing, networks, open_detector, open_extractor
+from serve_app.models.zoo.opening import (
+    check_directories,
+    fetch_missing,
+    networks,
+    open_detector,
+    open_extractor,
+)
 from serve_app.models.zoo.origin import VARIABLE
 from serve_app.models.zoo.table import find
 from tests.conformance.replay import DATA
@@ -166,3 +173,47 @@ def test_the_gpus_file_asks_tensorrt_for_fp16_and_its_largest_batch(
     options = RunOptions("onnxruntime-tensorrt", Device("gpu", 0), 1, tmp_path, max_batch=64)
     assert given == [(FP16, options)]
     assert (pipeline.detector.runtime, pipeline.detector.precision) == ("onnxruntime", "auto")
+
+
+# --- before anything starts ---
+
+
+def test_good_directories_and_none_are_fine() -> None:
+    check_directories(PipelineConfig())
+    check_directories(
+        PipelineConfig(
+            detector=ModelConfig(model_name="toy_det", model_dir=MODELS / "toy_det"),
+            extractor=ModelConfig(model_name="toy_rec", model_dir=MODELS / "toy_rec"),
+        )
+    )
+
+
+@pytest.mark.parametrize("stage", ["detector", "extractor"])
+@pytest.mark.parametrize(
+    ("lacks", "message"),
+    [
+        ("everything", "there is no directory here_not here"),
+        ("inference.yml", "model directory here_not has no inference.yml"),
+        ("inference.pdiparams", "model directory here_not needs inference.pdiparams"),
+    ],
+)
+def test_a_wrong_directory_is_named_with_its_key(
+    tmp_path: Path, stage: str, lacks: str, message: str
+) -> None:
+    directory = tmp_path / "here_not"
+    kind = {"detector": "toy_det", "extractor": "toy_rec"}[stage]
+    if lacks != "everything":
+        shutil.copytree(MODELS / kind, directory)
+        (directory / lacks).unlink()
+    model = ModelConfig(model_name="mine", model_dir=directory)
+    with pytest.raises(ConfigError) as refused:
+        check_directories(PipelineConfig.model_validate({stage: model}))
+    key = {"detector": "Detection.model_dir", "extractor": "Recognition.model_dir"}[stage]
+    assert str(refused.value).startswith(f"{key}: {message}")
+    assert str(tmp_path) not in str(refused.value)
+
+
+def test_the_other_stages_directory(tmp_path: Path) -> None:
+    model = ModelConfig(model_name="mine", model_dir=MODELS / "toy_rec")
+    with pytest.raises(ConfigError, match=r"^Detection\.model_dir: .* is no detector's"):
+        check_directories(PipelineConfig(detector=model))

@@ -1,0 +1,1 @@
+"""Metrics in a cluster: what is scraped, the alerts, the dashboards."""
