@@ -1,4 +1,4 @@
-"""The Serve files of the drill: ``configs/serve/cluster.yaml`` in small, and what upgrades change."""
+"""The drill's Serve files: ``configs/serve/cluster.yaml`` in small, and what upgrades change."""
 
 from __future__ import annotations
 

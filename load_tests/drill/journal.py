@@ -6,6 +6,7 @@ Owns no judgement: ``verdict`` says what was lost. Times are seconds of ``time.m
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -85,4 +86,4 @@ def _cell(attempt: Attempt, column: str, start_s: float) -> object:
 def longest_gap_s(operations: Sequence[Operation]) -> float:
     """The longest time in which nothing was answered well."""
     ends = sorted(one.ended_s for one in operations if one.is_good)
-    return max((b - a for a, b in zip(ends, ends[1:], strict=False)), default=0.0)
+    return max((b - a for a, b in itertools.pairwise(ends)), default=0.0)

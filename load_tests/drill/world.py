@@ -1,4 +1,4 @@
-"""What a scenario acts on: the clusters, the database they share, and the addresses of their proxies.
+"""What a scenario acts on: the clusters, their database, and the addresses of their proxies.
 
 Importing this imports Ray: set ``node_environment.shared_environment`` first.
 """
