@@ -62,7 +62,6 @@ class SimulatedCluster:
         self._dashboard_port = port_for.select_random()
         self._head_ports = self._ports()
         self._cluster = Cluster(shutdown_at_exit=False)
-        self._numbers = 0
         self.head = self._start_head()
         self.workers = [self._start_worker() for _ in range(workers)]
 
@@ -166,11 +165,8 @@ class SimulatedCluster:
     @contextlib.contextmanager
     def _environment(self, ports: Ports, more: Mapping[str, str]) -> Iterator[None]:
         """Ray's processes inherit it; Ray itself looks into it."""
-        self._numbers += 1
-        own = self._directory / f"n{self._numbers}"
-        own.mkdir(parents=True, exist_ok=True)
         before = dict(os.environ)
-        os.environ.update({**self._environ, **node_environment(own, ports), **more})
+        os.environ.update({**self._environ, **node_environment(ports), **more})
         try:
             yield
         finally:

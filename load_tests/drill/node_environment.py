@@ -1,10 +1,12 @@
-"""The process environment of one simulated machine: ports and files of its own, the rest as on any
-other. Pure: sets nothing."""
+"""The process environment of a simulated machine: ports of its own, the rest as on any other.
+
+Pure: sets nothing.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +33,8 @@ class Ports:
 
 
 def shared_environment(directory: Path, haproxy: Path, token: str) -> dict[str, str]:
-    """Of all machines and of the program that starts them, before it imports Ray."""
+    """Of all machines and of the program that starts them, before it imports Ray. ``directory``: a
+    short path, as unix sockets lie in it."""
     return serving_environment() | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
@@ -39,28 +42,24 @@ def shared_environment(directory: Path, haproxy: Path, token: str) -> dict[str, 
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_TMPDIR": str(directory),
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(haproxy),
+        # Ray puts a directory for each node below these.
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{directory}/haproxy.cfg",
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{directory}/a.sock",
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{directory}/m.sock",
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(directory),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{directory}/server-state",
         "PATH": f"{haproxy.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": str(ROOT),
-        "FACE_SERVE_CACHE_DIR": os.environ.get("FACE_SERVE_CACHE_DIR", ""),
     }
 
 
-def node_environment(directory: Path, ports: Ports) -> dict[str, str]:
-    """What differs between machines. ``directory`` is the machine's own and a short path."""
+def node_environment(ports: Ports) -> dict[str, str]:
+    """What differs between machines."""
     return {
         "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(ports.http),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.stats),
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(directory / "haproxy.cfg"),
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(directory / "admin.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(directory / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(directory),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(directory / "server-state"),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + REPLICA_PORTS),
     }
-
-
-def changed(environ: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
-    return {**environ, **{name: value for name, value in added.items() if value}}

@@ -40,12 +40,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of times and kinds of requests")
     parser.add_argument("--out", type=Path, help="a file to write the table to")
     parser.add_argument("--attempts", type=Path, help="a directory for a CSV of every attempt")
+    parser.add_argument("--keep", action="store_true", help="the clusters' directory, to look into")
     options = parser.parse_args()
     if unknown := [name for name in options.scenarios if name not in SCENARIOS]:
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     # What happens on a cluster that was ended comes last.
     names = [name for name in SCENARIOS if name in (options.scenarios or SCENARIOS)]
-    verdicts = drill(names, options.rate, options.seed, options.attempts)
+    verdicts = drill(names, options.rate, options.seed, options.attempts, keep=options.keep)
     lines = report({SCENARIOS[name].title: verdict for name, verdict in verdicts.items()})
     print("\n" + lines)
     if options.out:
@@ -55,12 +56,12 @@ def main() -> None:
 
 
 def drill(
-    names: Sequence[str], rate: float, seed: int, attempts: Path | None
+    names: Sequence[str], rate: float, seed: int, attempts: Path | None, *, keep: bool
 ) -> dict[str, Verdict]:
     directory = Path(tempfile.mkdtemp(prefix="fs-", dir="/tmp"))  # short: it holds unix sockets
     haproxy = Path(sys.executable).parent / "face-serve-haproxy"
     environ = shared_environment(directory, haproxy, secrets.token_hex(32))
-    os.environ.update({name: value for name, value in environ.items() if value})
+    os.environ.update(environ)
     adopt_orphans()
     from load_tests.drill.world import World  # Ray reads its environment when it is imported
 
@@ -75,7 +76,10 @@ def drill(
                 }
     finally:
         kill(trees([os.getpid()])[1:])  # nothing of ours is left behind
-        shutil.rmtree(directory, ignore_errors=True)
+        if keep:
+            say(f"kept: {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def run(
@@ -87,16 +91,22 @@ def run(
     post(world.addresses.pick(), "build", {"imageLabelPairs": pairs, "indexKey": gallery})
     journal = Journal()
     say(f"{scenario.title}: begins")
-    started = time.monotonic()
+    started, settled = time.monotonic(), True
     with Traffic(world.addresses, journal, picture, gallery, rate=rate, seed=seed):
         time.sleep(CALM_S)
-        scenario.happen(world)
+        try:
+            scenario.happen(world)
+        except (TimeoutError, AssertionError) as failure:
+            say(f"{scenario.title}: {failure}")
+            settled = False
         time.sleep(CALM_S)
     if attempts:
         attempts.mkdir(parents=True, exist_ok=True)
         journal.write(attempts / f"{name}.csv", started)
     found = [search(url, gallery, picture) for url in world.addresses.ready]
-    verdict = judge(journal.operations, journal.attempts, world.labels(gallery), found)
+    verdict = judge(
+        journal.operations, journal.attempts, world.labels(gallery), found, settled=settled
+    )
     say(f"{scenario.title}: {time.monotonic() - started:.0f} s, {verdict}")
     return verdict
 

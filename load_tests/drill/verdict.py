@@ -27,7 +27,7 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of one scenario. ``lost_at_once``: operations whose first attempt failed, lost to a client
-    that does not retry. Times in seconds from when an operation was due."""
+    that does not retry. ``settled``: what happened came to its end. Times in seconds from when an operation was due."""
 
     requests: int
     lost_at_once: int
@@ -42,11 +42,12 @@ class Verdict:
     longest_s: float
     gap_s: float
     statuses: Mapping[int, int]
+    settled: bool = True
 
     @property
     def holds(self) -> bool:
         nothing = self.lost, self.changes_lost, self.changes_doubled, self.stale
-        return self.requests > 0 and not any(nothing)
+        return self.settled and self.requests > 0 and not any(nothing)
 
 
 def judge(
@@ -54,9 +55,11 @@ def judge(
     attempts: Sequence[Attempt],
     stored: Sequence[str],
     found: Sequence[frozenset[str]],
+    *,
+    settled: bool = True,
 ) -> Verdict:
     """``stored``: the labels of all templates that the store holds afterwards; ``found``: of last
-    searches, one through each proxy."""
+    searches, one through each proxy; ``settled``: the service came to be as it should."""
     changes = lives(operations)
     reads = [one for one in operations if one.kind == "infer" and one.is_good]
     acknowledged = [one for one in operations if one.kind != "infer" and one.is_good]
@@ -75,6 +78,7 @@ def judge(
         longest_s=max(latencies, default=float("nan")),
         gap_s=longest_gap_s(operations),
         statuses=dict(sorted(Counter(one.status for one in attempts).items())),
+        settled=settled,
     )
 
 

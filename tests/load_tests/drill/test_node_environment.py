@@ -7,12 +7,9 @@ from load_tests.drill.node_environment import Ports, node_environment, shared_en
 from serve_app.deployments.environment import serving_environment
 
 
-def test_machines_share_no_port_and_no_file() -> None:
+def test_machines_share_no_port_but_those_of_replicas() -> None:
     numbers = itertools.count(9000)
-    one, two = (
-        node_environment(Path(f"/tmp/{name}"), Ports.chosen(lambda: next(numbers), 30000))
-        for name in ("one", "two")
-    )
+    one, two = (node_environment(Ports.chosen(lambda: next(numbers), 30000)) for _ in range(2))
     same = {name for name, value in one.items() if two[name] == value}
     assert same == {
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT", "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT",
