@@ -27,7 +27,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Of one scenario. ``lost_at_once``: operations whose first attempt failed, lost to a client
-    that does not retry. ``settled``: what happened came to its end. Times in seconds from when an operation was due."""
+    that does not retry. ``settled``: what happened came to its end. Times in seconds from when an
+    operation was due."""
 
     requests: int
     lost_at_once: int
