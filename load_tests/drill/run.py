@@ -96,8 +96,8 @@ def run(
         time.sleep(CALM_S)
         try:
             scenario.happen(world)
-        except (TimeoutError, AssertionError) as failure:
-            say(f"{scenario.title}: {failure}")
+        except Exception as failure:  # what was sent until then is judged all the same
+            say(f"{scenario.title}: {type(failure).__name__}: {failure}")
             settled = False
         time.sleep(CALM_S)
     if attempts:
