@@ -32,6 +32,7 @@ class World:
 
     def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
         self._directory = directory
+        (directory / "ray").mkdir()  # Cluster notes the last address there
         self._numbers = itertools.count()
         self._database = PostgresServer()
         self._environ = {**environ, "FACE_SERVE_DATABASE_URL": self._database.url()}
