@@ -54,6 +54,7 @@ class SimulatedCluster:
     ) -> None:
         """``directory``: a short path (unix sockets lie in it). ``replica_ports``: the first of a
         range that no other cluster on this machine has."""
+        directory.mkdir()
         self._directory = directory
         self._redis = redis
         self._environ = environ
@@ -164,11 +165,13 @@ class SimulatedCluster:
 
     @contextlib.contextmanager
     def _environment(self, ports: Ports, more: Mapping[str, str]) -> Iterator[None]:
-        """Ray's processes inherit it; Ray itself looks into it."""
+        """Ray's processes inherit it; Ray itself looks into it. So they do the directory, which
+        Ray puts before all others where Python looks for code: it must hold none."""
         before = dict(os.environ)
         os.environ.update({**self._environ, **node_environment(ports), **more})
         try:
-            yield
+            with contextlib.chdir(self._directory):
+                yield
         finally:
             os.environ.clear()
             os.environ.update(before)

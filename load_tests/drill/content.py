@@ -21,6 +21,7 @@ def first(data_dir: Path, http_port: int) -> dict[str, Any]:
     content["http_options"] |= {"host": "127.0.0.1", "port": http_port}
     for stage in stages(content).values():
         stage["num_replicas"] = REPLICAS
+        stage["max_replicas_per_node"] = 1
         stage["ray_actor_options"] = {"num_cpus": CPUS}
     return content
 
@@ -67,11 +68,11 @@ def is_settled(details: Content) -> bool:
     )
 
 
-def replica_ids(details: Content, stage: str) -> set[str]:
-    """Of the stage's replicas that run."""
-    return {
-        replica["replica_id"]
+def running(details: Content, stage: str) -> list[dict[str, Any]]:
+    """What Serve's details say of the stage's replicas that run."""
+    return [
+        replica
         for application in (details.get("applications") or {}).values()
         for replica in application["deployments"].get(stage, {}).get("replicas", [])
         if replica["state"] == "RUNNING"
-    }
+    ]

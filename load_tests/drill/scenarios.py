@@ -52,12 +52,12 @@ def index_replica(world: World) -> None:
 
 
 def node(world: World) -> None:
-    """A worker, with the replicas and the proxy on it; then a new one takes its place."""
+    """A worker that holds an Ingress replica, whatever else, and a proxy; then a new one takes its
+    place."""
     cluster = world.cluster
-    victim = max(cluster.workers, key=lambda machine: len(machine.processes()))
+    victim = next(one for one in cluster.workers if one.node.node_id in world.nodes_of("Ingress"))
     cluster.kill_worker(victim)
-    gone = {victim.node.node_id}
-    world.settle(lambda details: not gone & set(details.get("proxies") or {}))
+    world.settle(lambda details: victim.node.node_id not in (details.get("proxies") or {}))
     cluster.add_worker()
     world.addresses.replace([machine.url for machine in cluster.machines])
     world.settle()

@@ -15,7 +15,7 @@ import httpx
 
 from load_tests.drill.addresses import Addresses
 from load_tests.drill.cluster import SimulatedCluster
-from load_tests.drill.content import Content, first, is_settled, replica_ids
+from load_tests.drill.content import Content, first, is_settled, running
 from load_tests.drill.node_environment import REPLICA_PORTS
 from load_tests.drill.redis import RedisServer
 from load_tests.drill.release import make_release
@@ -95,7 +95,12 @@ class World:
         )
 
     def replicas(self, stage: str) -> set[str]:
-        return replica_ids(self.cluster.details(), stage)
+        """Ids of those that run."""
+        return {one["replica_id"] for one in running(self.cluster.details(), stage)}
+
+    def nodes_of(self, stage: str) -> set[str]:
+        """Ids of the nodes that a replica runs on."""
+        return {one["node_id"] for one in running(self.cluster.details(), stage)}
 
     def release(self, version: str) -> str:
         return make_release(self._directory / f"release-{version}.zip", version)

@@ -9,7 +9,7 @@ import yaml
 from load_tests.drill.content import (
     first,
     is_settled,
-    replica_ids,
+    running,
     stages,
     with_code,
     with_settings,
@@ -53,5 +53,6 @@ def test_settled_is_all_that_is_wanted_and_nothing_else() -> None:
 
 
 def test_replicas_that_run() -> None:
-    assert replica_ids(details("RUNNING", ["RUNNING", "STOPPING"], 1), "Index") == {"0"}
-    assert replica_ids({}, "Index") == set()
+    (found,) = running(details("RUNNING", ["RUNNING", "STOPPING"], 1), "Index")
+    assert found["replica_id"] == "0"
+    assert running({}, "Index") == []
