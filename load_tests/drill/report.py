@@ -14,6 +14,17 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+def told(verdict: Verdict) -> str:
+    """In a line."""
+    holds = "holds" if verdict.holds else "DOES NOT HOLD"
+    statuses = ", ".join(f"{count} of {status}" for status, count in verdict.statuses.items())
+    return (
+        f"{holds}: {verdict.lost} of {verdict.requests} requests lost ({verdict.lost_at_once} "
+        f"without a retry), {verdict.changes_lost} of {verdict.changes} changes lost, "
+        f"{verdict.stale} of {verdict.reads} reads stale; attempts: {statuses}"
+    )
+
+
 def report(verdicts: Mapping[str, Verdict]) -> str:
     rows: list[list[Cell]] = [
         [

@@ -18,7 +18,7 @@ import httpx
 from load_tests.drill.journal import Journal
 from load_tests.drill.node_environment import shared_environment
 from load_tests.drill.processes import adopt_orphans, kill, trees
-from load_tests.drill.report import report
+from load_tests.drill.report import report, told
 from load_tests.drill.scenarios import SCENARIOS, Scenario
 from load_tests.drill.traffic import ROUTES, Traffic, labels_seen, search_for
 from load_tests.drill.verdict import Verdict, judge
@@ -102,11 +102,16 @@ def run(
     if attempts:
         attempts.mkdir(parents=True, exist_ok=True)
         journal.write(attempts / f"{name}.csv", started)
+    world.addresses.probe()
     found = [search(url, gallery, picture) for url in world.addresses.ready]
     verdict = judge(
-        journal.operations, journal.attempts, world.labels(gallery), found, settled=settled
+        journal.operations,
+        journal.attempts,
+        world.labels(gallery),
+        found,
+        settled=settled and bool(found),
     )
-    say(f"{scenario.title}: {time.monotonic() - started:.0f} s, {verdict}")
+    say(f"{scenario.title}: {time.monotonic() - started:.0f} s, {told(verdict)}")
     return verdict
 
 
