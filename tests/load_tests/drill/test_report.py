@@ -5,7 +5,6 @@ from dataclasses import replace
 from load_tests.drill.report import COLUMNS, report, told
 from load_tests.drill.verdict import Verdict
 
-
 VERDICT = Verdict(100, 3, 0, 30, 0, 0, 70, 0, 0.02, 1.25, 2.5, 0.7, {200: 100, 500: 3})
 
 
