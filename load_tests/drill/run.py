@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CALM_S = 5.0
 """Of load before anything happens, and after."""
-RATE = 12.0
+RATE = 10.0
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from load_tests.drill import client as client_module
 from load_tests.drill.addresses import Addresses
-from load_tests.drill.client import Answer, Client
+from load_tests.drill.client import MOST_S, Answer, Client, pause_before_retry
 from load_tests.drill.journal import Journal
 from load_tests.traffic.attempts import NO_ANSWER
 
@@ -83,6 +83,13 @@ def test_a_change_keeps_its_name_when_it_is_sent_again() -> None:
     assert answer.result == {"ids": [1]}
     assert service.names == ["name", "name"]
     assert [(one.number, one.status) for one in journal.attempts] == [(1, 500), (2, 200)]
+
+
+def test_the_retry_waits_for_as_long_as_it_is_told() -> None:
+    assert pause_before_retry({"retry-after": "7"}) == 7
+    assert pause_before_retry({"retry-after": "3600"}) == MOST_S
+    assert pause_before_retry({}) == client_module.PAUSE_S
+    assert pause_before_retry({"retry-after": "Sun, 29 Nov 2026"}) == client_module.PAUSE_S
 
 
 def test_there_is_one_retry_and_no_more() -> None:
