@@ -1,8 +1,8 @@
 """A client as they should be: it names its changes, gives each request a time, and retries once.
 
-One attempt, a pause (``Retry-After``), and one more on another address: a reply of 429 or 5xx, a broken connection
-and no answer in time are tried again, for reads and for changes alike, as an Idempotency-Key makes
-a change safe to repeat. Every attempt goes into the journal.
+One attempt, a pause (``Retry-After``), and one more on another address: a reply of 429 or 5xx, a
+broken connection and no answer in time are tried again, for reads and for changes alike, as an
+Idempotency-Key makes a change safe to repeat. Every attempt goes into the journal.
 """
 
 from __future__ import annotations
