@@ -19,12 +19,15 @@ from load_tests.drill.content import Content, first, is_settled, running
 from load_tests.drill.node_environment import REPLICA_PORTS
 from load_tests.drill.redis import RedisServer
 from load_tests.drill.release import make_release
+from load_tests.stand_in.content import with_stand_in
 from serve_app.index.store import GalleryStore
 from tests.postgresql import PostgresServer
 
 WORKERS = 3
 SETTLES_WITHIN_S = 240.0
 FIRST_REPLICA_PORT = 30000
+LATENCY_MS = 10.0
+"""Of a network's run."""
 
 
 class World:
@@ -58,8 +61,10 @@ class World:
 
     @property
     def content(self) -> Content:
-        """Of the Serve file that the cluster was started with."""
-        return first(self._directory / "data", self.cluster.http_port)
+        """Of the Serve file that the cluster was started with. Networks of fixed latency: this
+        machine's cores are those of all machines, and replicas that start take them."""
+        content = first(self._directory / "data", self.cluster.http_port)
+        return with_stand_in(content, detector_ms=LATENCY_MS, first_ms=LATENCY_MS, face_ms=0.0)
 
     def start(self) -> SimulatedCluster:
         """One more cluster, serving, on the same database; nothing is sent to it yet."""
