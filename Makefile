@@ -73,6 +73,10 @@ bench: $(DEV) ## Write one report: networks, pipeline, service, PaddleX (15 minu
 load: $(DEV) ## Send the running service a load (SCENARIO=smoke, steady, burst, overload, mix, soak)
 	@exec $(BIN)/python -m load_tests.scenarios.run '$(SCENARIO)' --port '$(PORT)' $(ARGS)
 
+.PHONY: drill
+drill: $(DEV) ## Upgrade and break a service of several nodes under load (ARGS="node head"; some minutes)
+	@exec $(BIN)/python -m load_tests.drill $(ARGS)
+
 .PHONY: bench-predict
 bench-predict: $(DEV) ## Measure the Python API's predict beside its networks alone (ARGS=DIRECTORY)
 	@exec $(BIN)/python -m load_tests.bench_predict $(ARGS)

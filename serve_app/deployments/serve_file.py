@@ -73,6 +73,24 @@ def logical_cpus(content: Mapping[str, Any]) -> float:
     return total
 
 
+def on_one_machine(content: Mapping[str, Any]) -> dict[str, Any]:
+    """``content`` without ``max_replicas_per_node``, which spreads replicas over machines: where
+    there is one, those above it would never start."""
+    return {
+        **content,
+        "applications": [
+            {
+                **application,
+                "deployments": [
+                    {k: v for k, v in deployment.items() if k != "max_replicas_per_node"}
+                    for deployment in application.get("deployments") or []
+                ],
+            }
+            for application in content.get("applications") or []
+        ],
+    }
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ from ray import serve
 from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 from serve_app.deployments.environment import free_port, is_free
-from serve_app.deployments.serve_file import logical_cpus
+from serve_app.deployments.serve_file import logical_cpus, on_one_machine
 from serve_app.deployments.start_checks import check_logical_gpus
 from serve_app.errors import ConfigError, UnavailableError
 
@@ -59,7 +59,7 @@ def running_service(
     try:
         check_logical_gpus(content, ray.cluster_resources().get("GPU", 0))
         client = ServeSubmissionClient(f"http://127.0.0.1:{dashboard_port}")
-        client.deploy_applications(dict(content))
+        client.deploy_applications(on_one_machine(content))
         url = f"http://{host}:{port}"
         deadline = time.monotonic() + timeout_s
         _wait_until_running(deadline)

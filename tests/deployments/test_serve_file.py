@@ -11,6 +11,7 @@ import yaml
 from serve_app.deployments.serve_file import (
     load_serve_file,
     logical_cpus,
+    on_one_machine,
     our_applications,
 )
 from serve_app.errors import ConfigError
@@ -270,6 +271,17 @@ def test_logical_cpus(scaling: dict[str, Any], cpus: float) -> None:
     deployment = {"name": "Detector", "ray_actor_options": {"num_cpus": 0.4}} | scaling
     content = {"applications": [{"deployments": [deployment]}, {}]}
     assert logical_cpus(content) == pytest.approx(cpus)
+
+
+def test_one_machine_takes_every_replica() -> None:
+    file = ROOT / "configs/serve/cluster.yaml"
+    spread = yaml.safe_load(file.read_text("utf-8"))
+    stages = spread["applications"][0]["deployments"]
+    assert all(stage["num_replicas"] > stage["max_replicas_per_node"] for stage in stages)
+    packed = on_one_machine(spread)
+    for stage in stages:
+        del stage["max_replicas_per_node"]
+    assert packed == spread
 
 
 def test_a_pipeline_that_is_not_there_fails_at_start(tmp_path: Path) -> None:
