@@ -159,7 +159,7 @@ def open_meters(config: MetricsConfig) -> Meters:
 
 
 class RayMeters:
-    """A record of Ray's takes some microseconds (docs/observability.md): about ten a request and
+    """What all of it costs is in docs/benchmarks.md: about ten a request and
     three a batch are recorded as they happen, on the event loop."""
 
     def batches(self, stage: str, end: End) -> ObserveBatch:
