@@ -30,7 +30,7 @@ def kubectl() -> str:
 
 @functools.cache
 def built(name: str) -> str:
-    directory = DEPLOY / name if name == "job" else DEPLOY / "overlays" / name
+    directory = DEPLOY / "overlays" / name if name in OVERLAYS else DEPLOY / name
     command = [kubectl(), "kustomize", str(directory)]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert run.returncode == 0, run.stderr

@@ -16,6 +16,8 @@ import yaml
 from deploy.monitoring.generate import DIRECTORY, contents
 from serve_app.deployments.metrics import DEFINITIONS
 from tests.deploy.monitoring import MONITORING, OURS, RAYS, named_metrics, rules
+from tests.deploy.overlays import documents
+from tests.deploy.schemas import Schemas
 
 PROMTOOL = shutil.which("promtool")
 
@@ -23,6 +25,25 @@ PROMTOOL = shutil.which("promtool")
 def test_dashboards_are_what_is_generated() -> None:
     written = {file.name: file.read_text(encoding="utf-8") for file in DIRECTORY.glob("*.json")}
     assert written == contents(), "run python deploy/monitoring/generate.py"
+
+
+OPERATORS = {"PodMonitor", "PrometheusRule"}
+"""The Prometheus operator's: its CRDs are not here, promtool reads the rules."""
+
+
+def test_what_kubernetes_itself_takes(schemas: Schemas) -> None:
+    found = documents("monitoring")
+    assert {one["kind"] for one in found} == OPERATORS | {"ConfigMap", "CronJob"}
+    ours = [one for one in found if one["kind"] not in OPERATORS]
+    assert [line for one in ours for line in schemas.complaints(one)] == []
+    (probe,) = [one for one in ours if one["kind"] == "CronJob"]
+    pod = probe["spec"]["jobTemplate"]["spec"]["template"]
+    assert pod["metadata"]["labels"]["face-serve/client"] == "true", (
+        "the network policy asks for it"
+    )
+    (container,) = pod["spec"]["containers"]
+    assert ":" in container["image"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
 
 
 @pytest.mark.parametrize("name", contents())
