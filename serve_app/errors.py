@@ -144,6 +144,12 @@ class ConfigError(FaceServeError):
     code = "invalid_config"
 
 
+class DatabaseAwayError(ConfigError):
+    """The database's server does not answer: perhaps it will, perhaps its URL is wrong."""
+
+    code = "database_away"
+
+
 class ModelError(FaceServeError):
     """A model's files are missing, of another digest, or don't fit the pipeline."""
 

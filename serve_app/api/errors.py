@@ -45,6 +45,7 @@ STATUS: dict[str, int] = {
     "deadline_exceeded": 504,
     "internal": 500,
     "invalid_config": 500,
+    "database_away": 503,
     "invalid_model": 500,
 }
 """HTTP status of each ``FaceServeError.code``."""

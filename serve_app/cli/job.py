@@ -74,7 +74,7 @@ def run(
     \b
     Exit codes:
       0  done
-      2  it can't work, and nothing was changed
+      2  it can't work or was cancelled, and nothing was changed
       3  it broke off: start it again with the same --job-id, and it goes on where it was
     """
     request = request_of(
@@ -91,7 +91,12 @@ def run(
     import ray
     from ray.exceptions import RayError, RayTaskError
 
-    from serve_app.errors import JobConflictError, JobLostError, UnavailableError
+    from serve_app.errors import (
+        JobChangedError,
+        JobConflictError,
+        JobLostError,
+        UnavailableError,
+    )
     from serve_app.jobs.build_gallery import submitted_job
     from serve_app.types import JobState
 
@@ -99,6 +104,8 @@ def run(
     ray.init(log_to_driver=False, logging_level="ERROR")
     try:
         job = submitted_job(name, request, service, os.environ, say=_say)
+    except JobChangedError:  # by the same command it can't be begun again
+        raise
     except (JobConflictError, JobLostError, UnavailableError) as error:
         complain(f"{error}; job {name} can be begun again")
         raise typer.Exit(UNFINISHED) from None

@@ -12,13 +12,15 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from serve_app.config import ServiceArgs, database_url
 from serve_app.errors import (
+    ConfigError,
     FaceServeError,
     JobChangedError,
     JobConflictError,
@@ -28,6 +30,7 @@ from serve_app.errors import (
 )
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.job_store import JobStore
+from serve_app.jobs.holding import held
 from serve_app.models.zoo.opening import Watch, unwatched
 from serve_app.types import JobState
 
@@ -37,7 +40,7 @@ NAMESPACE = "face-serve-jobs"
 AGAIN_S = 5.0
 """Until what another holds, or a store that does not answer, is tried again."""
 ATTEMPTS = 3
-"""Of a job that breaks off for a reason that nobody foresaw."""
+"""Of a job that breaks off for a reason that nobody foresaw, without getting on between."""
 BROKE_OFF = "the job broke off unexpectedly; the log of its actor says where"
 
 
@@ -99,7 +102,7 @@ def run_to_end(job_id: str, service: ServiceArgs, watch: Watch) -> None:
     environ = {
         name: value for name, value in os.environ.items() if name != "FACE_SERVE_DATABASE_URL"
     }
-    failures = 0
+    failures = done = 0
     while failures < ATTEMPTS:
         try:
             # Late, so that replicas, which import this module, do without Ray Data.
@@ -113,8 +116,9 @@ def run_to_end(job_id: str, service: ServiceArgs, watch: Watch) -> None:
             # Waiting changes nothing. It is kept, and begun again by the same request.
             logger.warning("%s", error)
             return
-        except (JobConflictError, JobLostError, UnavailableError) as error:
-            # The run that died with another node still counts for some seconds.
+        except (JobConflictError, JobLostError, UnavailableError, ConfigError) as error:
+            # The run that died with another node still counts for some seconds. A ConfigError is of
+            # a database that can't be opened: any other ended the job.
             logger.info("job %s waits: %s", job_id, error.code)
         except FaceServeError as error:
             _fail(job_id, service, environ, str(error))
@@ -122,19 +126,39 @@ def run_to_end(job_id: str, service: ServiceArgs, watch: Watch) -> None:
         except Exception as error:
             # Its text may hold anything: a path, a row.
             logger.error("job %s broke off: %s", job_id, type(error).__name__)
-            failures += 1
+            if isinstance(error, RayTaskError) or not isinstance(error, RayError):
+                before, done = done, max(done, _done(job_id, service, environ))
+                failures = 1 if done > before else failures + 1
+            # Else the cluster lost an actor, which says nothing of the job.
         time.sleep(AGAIN_S)
     _fail(job_id, service, environ, BROKE_OFF)
 
 
 def _fail(job_id: str, service: ServiceArgs, environ: dict[str, str], message: str) -> None:
-    """Where the store does not answer either, the job stays as it is, and can be begun again."""
-    with contextlib.suppress(FaceServeError):
-        store = GalleryStore(database_url(service, environ), create=False)
-        try:
-            JobStore(store).end(job_id, JobState.FAILED, message)
-        finally:
-            store.close()
+    """Where the store does not answer either, or another runs it meanwhile, the job stays as it is,
+    and can be begun again."""
+    with (
+        contextlib.suppress(FaceServeError),
+        _jobs(service, environ) as jobs,
+        held(jobs, job_id) as (hold, _),
+    ):
+        jobs.end(job_id, JobState.FAILED, message, hold.holder)
+
+
+def _done(job_id: str, service: ServiceArgs, environ: dict[str, str]) -> int:
+    """Rows that are settled; 0 where the store does not answer."""
+    with contextlib.suppress(FaceServeError), _jobs(service, environ) as jobs:
+        return jobs.job(job_id).done
+    return 0
+
+
+@contextlib.contextmanager
+def _jobs(service: ServiceArgs, environ: dict[str, str]) -> Iterator[JobStore]:
+    store = GalleryStore(database_url(service, environ), create=False)
+    try:
+        yield JobStore(store)
+    finally:
+        store.close()
 
 
 def end_host(job_id: str) -> None:

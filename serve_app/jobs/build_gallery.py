@@ -6,6 +6,7 @@ the service's own cluster, goes on where it was left; what can't work ends it, a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +22,10 @@ from serve_app.config import (
     snapshots_url,
 )
 from serve_app.errors import (
+    DatabaseAwayError,
     FaceServeError,
     InvalidRequestError,
+    JobChangedError,
     JobConflictError,
     JobLostError,
     UnavailableError,
@@ -73,7 +76,7 @@ class GalleryJob:
         self._service = service
         self._cache_dir = service.cache_dir or default_cache_dir(environ)
         self._watch = watch
-        self._store = GalleryStore(database_url(service, environ), create=False)
+        self._store = _open_store(service, environ)
         self._jobs = JobStore(self._store)
         self._allowed = None if allowed is None else AllowedInputs(allowed)
         self._say = say
@@ -82,7 +85,7 @@ class GalleryJob:
         self._store.close()
 
     def run(self, job_id: str) -> Job:
-        """The job as it ended: DONE or FAILED.
+        """The job as it ended.
 
         Raises JobConflictError, JobLostError, UnavailableError: it can be begun again.
         """
@@ -91,21 +94,27 @@ class GalleryJob:
                 return job
             try:
                 return self._run(job, hold)
+            except JobLostError:
+                ended = self._jobs.job(job_id)
+                if not ended.state.is_final:
+                    raise
+                return ended  # it was cancelled
             except UNFINISHED:
                 raise
             except FaceServeError as error:
-                return self._jobs.end(job_id, JobState.FAILED, str(error))
+                return self._jobs.end(job_id, JobState.FAILED, str(error), hold.holder)
 
     def _run(self, job: Job, hold: Hold) -> Job:
         request = JobRequest.model_validate_json(job.request)
-        given = open_input(request, self._allowed, self._service.fetch)
-        networks = Networks(
-            load_pipeline(request.pipeline or self._service.pipeline),
-            self._service.limits,
-            self._cache_dir,
-            self._watch,
-        )
-        wanted = self._wanted(request, given, networks)
+        with _kept(job):
+            given = open_input(request, self._allowed, self._service.fetch)
+            networks = Networks(
+                load_pipeline(request.pipeline or self._service.pipeline),
+                self._service.limits,
+                self._cache_dir,
+                self._watch,
+            )
+            wanted = self._wanted(request, given, networks)
         job = self._jobs.begin(job.id, hold.holder, wanted, given.total, given.fingerprint)
         if job.done:
             self._say(f"going on at row {job.done} of {job.total}")
@@ -200,7 +209,7 @@ def submitted_job(
 ) -> Job:
     """Submit ``request`` and run it here; or go on with it. Raises as ``GalleryJob.run``, and
     OperationReusedError if the job of this id is another."""
-    store = GalleryStore(database_url(service, environ), create=False)
+    store = _open_store(service, environ)
     try:
         JobStore(store).submit(job_id, request.key, request.mode, request.text(), request.digest())
     finally:
@@ -225,6 +234,28 @@ def run_job(
         return running.run(job_id)
     finally:
         running.close()
+
+
+def _open_store(service: ServiceArgs, environ: Mapping[str, str]) -> GalleryStore:
+    """Raises ConfigError; UnavailableError where the database's server does not answer."""
+    try:
+        return GalleryStore(database_url(service, environ), create=False)
+    except DatabaseAwayError as error:
+        raise UnavailableError(str(error)) from None
+
+
+@contextlib.contextmanager
+def _kept(job: Job) -> Iterator[None]:
+    """What can't be opened now could be when the job was begun, and may be again: that costs
+    nothing of what was staged. Raises UnavailableError for it."""
+    try:
+        yield
+    except JobChangedError:
+        raise
+    except FaceServeError as error:
+        if job.generation is None:
+            raise
+        raise UnavailableError(str(error)) from None
 
 
 def progress(job: Job) -> str:

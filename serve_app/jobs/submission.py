@@ -21,8 +21,11 @@ POLL_S = 0.5
 PATIENCE_S = 30.0
 """For how long the cluster may not answer while its job is waited for."""
 ATTEMPTS = 100
-LOST = 1
-"""Exit code of a command that left none: it was stopped, or its node died."""
+LOST = 3
+"""Exit code of a command that left none of its own: it was stopped or killed, or its node died. As
+``face-serve-job`` has it: it can be begun again."""
+OWN_CODES = range(1, 128)
+"""A shell's for a signal are above, those of Python below."""
 FAILURES = (OSError, RuntimeError, ValueError, LookupError, RayError, aiohttp.ClientError)
 """What Ray's client raises where nobody answers, or somebody else does."""
 
@@ -43,21 +46,23 @@ class Submission:
         """Run a command and follow what it prints; its exit code.
 
         ``name``: of the command among the cluster's jobs; while one of that name is running, this
-        follows it. Raises JobConflictError, UnavailableError.
+        follows it. Raises JobConflictError if that is another command, UnavailableError.
         """
         submission = self._submit(words, name)
         asyncio.run(self._follow(submission, say))
         return self._wait(submission)
 
     def _submit(self, words: Sequence[str], name: str) -> str:
+        entrypoint = shlex.join(words)
         try:
             known = {info.submission_id: info for info in self._client.list_jobs()}
             for attempt in range(ATTEMPTS):  # Ray keeps a name for good: each run has its own
                 submission = f"face-serve-{name}-{attempt}"
                 if submission not in known:
-                    self._client.submit_job(entrypoint=shlex.join(words), submission_id=submission)
+                    self._client.submit_job(entrypoint=entrypoint, submission_id=submission)
                     return submission
                 if not known[submission].status.is_terminal():
+                    _check_same(known[submission].entrypoint, entrypoint, name)
                     return submission
         except FAILURES as error:
             raise UnavailableError(_unreachable(error)) from None
@@ -89,7 +94,9 @@ class Submission:
                 if info.status is JobStatus.SUCCEEDED:
                     return 0
                 if info.status.is_terminal():
-                    return max(info.driver_exit_code or LOST, LOST)  # a signal's is negative
+                    stopped = info.status is JobStatus.STOPPED  # Ray ends it with a code of its own
+                    code = info.driver_exit_code
+                    return code if code in OWN_CODES and not stopped else LOST
             time.sleep(POLL_S)
 
 
@@ -100,6 +107,13 @@ async def _next(texts: AsyncIterator[str]) -> str | None:
         return await anext(texts, None)
     except FAILURES:
         return None
+
+
+def _check_same(running: str, entrypoint: str, name: str) -> None:
+    if running != entrypoint:
+        raise JobConflictError(
+            f"job {name} is running with other arguments: give the same ones, or another job id"
+        )
 
 
 def _unreachable(error: Exception) -> str:

@@ -19,6 +19,7 @@ from serve_app.config import JobRequest, ServiceArgs
 from serve_app.errors import (
     ConfigError,
     FaceServeError,
+    JobChangedError,
     JobConflictError,
     JobLostError,
     OperationReusedError,
@@ -128,9 +129,11 @@ def test_it_broke_off(kind: type[FaceServeError], run: Run) -> None:
     assert run.connected == 0
 
 
-def test_another_job_of_this_id(run: Run) -> None:
-    run.end = OperationReusedError("job monday was begun with other arguments")
-    with pytest.raises(OperationReusedError):
+@pytest.mark.parametrize("kind", [OperationReusedError, JobChangedError])
+def test_another_job_of_this_id(kind: type[FaceServeError], run: Run) -> None:
+    """A mistake: begun again, it is one again."""
+    run.end = kind("job monday was begun with other arguments")
+    with pytest.raises(kind):
         invoke("staff", "/photos", "--job-id", "monday")
     assert run.connected == 0
 

@@ -9,10 +9,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from ray.exceptions import ActorDiedError, RayTaskError
 
 from serve_app.config import ServiceArgs, database_url, parse_service_args
 from serve_app.deployments import job_host
 from serve_app.errors import (
+    ConfigError,
     FaceServeError,
     JobChangedError,
     JobConflictError,
@@ -25,6 +27,8 @@ from serve_app.index.store import GalleryStore
 from serve_app.index.store.job_store import JobStore
 from serve_app.models.zoo.opening import unwatched
 from serve_app.types import JobMode, JobState
+from tests.index.staged_rows import FLAT
+from tests.jobs.samples import rows
 
 
 class Runs:
@@ -79,10 +83,15 @@ def test_it_waits_as_long_as_another_runs_the_job_or_the_store_is_down(
     service: ServiceArgs, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[Exception] = [JobConflictError("x"), UnavailableError("x"), JobLostError("x")]
+    waits += [ConfigError("database galleries can't be reached"), ActorDiedError()]
     runs = Runs(*waits * 5)
     run(runs, service, monkeypatch)
-    assert len(runs.calls) == 16
+    assert len(runs.calls) == 26
     assert jobs.job("one").state is JobState.QUEUED
+
+
+def task_error() -> RayTaskError:
+    return RayTaskError("work", "Anna in /srv", ValueError("Anna in /srv"))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +99,7 @@ def test_it_waits_as_long_as_another_runs_the_job_or_the_store_is_down(
     [
         ([ModelError("the model is damaged")], JobState.FAILED, "the model is damaged"),
         ([ValueError("Anna in /srv")] * 3, JobState.FAILED, job_host.BROKE_OFF),
+        ([task_error()] * 3, JobState.FAILED, job_host.BROKE_OFF),
         ([ValueError("Anna in /srv")] * 2, JobState.QUEUED, ""),
         ([JobNotFoundError("gone")], JobState.QUEUED, ""),
         ([JobChangedError("its input")], JobState.QUEUED, ""),
@@ -109,6 +119,44 @@ def test_how_it_ends(
     assert len(runs.calls) == min(unexpected + 1, job_host.ATTEMPTS)
     job = jobs.job("one")
     assert (job.state, job.message) == (state, message)
+
+
+def begun(jobs: JobStore) -> None:
+    jobs.take("one", "me", 60)
+    jobs.begin("one", "me", FLAT, 100, "fingerprint")
+
+
+class Settles(Runs):
+    """Each run settles ten rows more before it breaks off."""
+
+    def __init__(self, jobs: JobStore, *errors: Exception) -> None:
+        super().__init__(*errors)
+        self._jobs = jobs
+
+    def __call__(self, job_id: str, service: ServiceArgs, environ: Any, **options: Any) -> None:
+        self._jobs.stage(job_id, "me", rows(10 * len(self.calls), 10))
+        super().__call__(job_id, service, environ, **options)
+
+
+def test_a_job_that_gets_on_may_break_off_often(
+    service: ServiceArgs, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(jobs)
+    runs = Settles(jobs, *[ValueError("once a day")] * 6)
+    run(runs, service, monkeypatch)
+    assert len(runs.calls) == 7
+    assert jobs.job("one").state is JobState.RUNNING
+
+
+def test_what_another_runs_is_not_ended(
+    service: ServiceArgs, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(jobs)
+    jobs.stage("one", "me", rows(0, 10))
+    run(Runs(*[ValueError("no room")] * 3), service, monkeypatch)
+    job = jobs.job("one")
+    assert job.state is JobState.RUNNING
+    assert jobs.staged(job).size == 10
 
 
 def test_names_of_hosts() -> None:

@@ -3,7 +3,8 @@ integration tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ import pytest
 
 from serve_app.config import ServiceArgs
 from serve_app.errors import (
+    ConfigError,
+    InvalidRequestError,
     JobConflictError,
+    JobLostError,
     JobNotFoundError,
     OperationReusedError,
     UnavailableError,
 )
-from serve_app.index.store import GalleryStore, sqlite_url
+from serve_app.index.store import GalleryStore, job_rows, sqlite_url
 from serve_app.index.store.job_store import JobStore
 from serve_app.jobs import build_gallery
 from serve_app.jobs.build_gallery import progress, run_job, submitted_job
@@ -28,6 +32,10 @@ from serve_app.types import Job, JobState, Metric, Vectors
 from tests.index.samples import MODEL, build
 
 from .samples import ALL, begun, request, submitted
+
+
+def power_off() -> None:
+    raise UnavailableError("the power went off")
 
 
 class Service:
@@ -39,15 +47,22 @@ class Service:
         self.jobs = JobStore(self.store)
         self.said: list[str] = []
         self.breaks_at: int | None = None
+        self.then: Callable[[], None] = power_off
 
     def say(self, line: str) -> None:
         self.said.append(line)
         if self.breaks_at is not None and line.startswith(f"{self.breaks_at} of "):
-            raise UnavailableError("the power went off")
+            self.then()
 
     def run(self, table: Path, job_id: str = "job", **facts: Any) -> Job:
         asked = request(**{"input": str(table), "model_id": MODEL, **facts})
         return submitted_job(job_id, asked, self.args, {}, say=self.say)
+
+    def holder(self, job_id: str) -> str:
+        return str(self.store.transactions.query(lambda c: job_rows.locked(c, job_id)).holder)
+
+    def cancel(self, job_id: str) -> None:
+        self.jobs.end(job_id, JobState.CANCELLED, "cancelled")
 
     def templates(self, key: str = "staff") -> tuple[list[int], list[str], Vectors]:
         page = self.store.page(self.store.entry(key).info, -1, 1000)
@@ -154,6 +169,62 @@ def test_an_input_that_changed_meanwhile(service: Service, table: Path) -> None:
     written(table, 41)
     with pytest.raises(JobConflictError, match="the input of job job changed"):
         service.run(table)
+
+
+@pytest.mark.usefixtures("tens")
+@pytest.mark.parametrize("away", ["people.parquet", "pipeline.yaml"])
+def test_what_is_away_for_a_moment_costs_nothing(
+    away: str, service: Service, table: Path, tmp_path: Path
+) -> None:
+    pipeline = tmp_path / "pipeline.yaml"
+    shutil.copy("configs/pipeline/tutorial.yaml", pipeline)
+    service.breaks_at = 20
+    with pytest.raises(UnavailableError):
+        service.run(table, pipeline=str(pipeline))
+    service.breaks_at = None
+    file = tmp_path / away
+    hidden = file.rename(tmp_path / "hidden")
+    with pytest.raises(UnavailableError, match=away):
+        service.run(table, pipeline=str(pipeline))
+    assert (service.jobs.job("job").state, service.jobs.job("job").done) == (JobState.RUNNING, 20)
+    hidden.rename(file)
+    assert service.run(table, pipeline=str(pipeline)).accepted == 38
+
+
+@pytest.mark.usefixtures("tens")
+def test_a_run_that_was_given_up_for_dead_ends_nothing(service: Service, table: Path) -> None:
+    def stall_and_fail() -> None:
+        holder = service.holder("job")
+        service.jobs.let_go("job", holder)
+        service.jobs.take("job", "another", 60)
+        raise InvalidRequestError("the input is gone")
+
+    service.breaks_at, service.then = 20, stall_and_fail
+    with pytest.raises(JobLostError, match="another process"):
+        service.run(table)
+    job = service.jobs.job("job")
+    assert (job.state, job.done) == (JobState.RUNNING, 20)
+    assert service.jobs.staged(job).size == 19
+
+
+@pytest.mark.usefixtures("tens")
+def test_a_job_that_is_cancelled_meanwhile_is_over(service: Service, table: Path) -> None:
+    service.breaks_at = 20
+    service.then = lambda: service.cancel("job")
+    job = service.run(table)
+    assert (job.state, job.message) == (JobState.CANCELLED, "cancelled")
+
+
+def test_a_database_that_is_away_or_can_not_be(tmp_path: Path) -> None:
+    for url, error, message in (
+        ("postgresql://ann:secret@127.0.0.1:1/galleries", UnavailableError, "can't be reached"),
+        ("mysql://127.0.0.1/galleries", ConfigError, "only SQLite and PostgreSQL"),
+    ):
+        service = ServiceArgs(data_dir=tmp_path, database_url=url)
+        with pytest.raises(error, match=message):
+            run_job("job", service, {}, allowed=None, say=print)
+        with pytest.raises(error, match=message):
+            submitted_job("job", request(), service, {}, say=print)
 
 
 def test_another_job_of_this_id(service: Service, table: Path) -> None:

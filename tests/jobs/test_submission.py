@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from ray.job_submission import JobStatus
 
 from serve_app.deployments.environment import free_port
-from serve_app.errors import InvalidRequestError, UnavailableError
+from serve_app.errors import InvalidRequestError, JobConflictError, UnavailableError
+from serve_app.jobs import submission
 from serve_app.jobs.submission import Submission
 
 ANSWERS = {"/nothing": (404, ""), "/page": (200, "<html>"), "/other": (200, "{}"),
@@ -68,3 +71,76 @@ def test_its_token_is_wanted(path: str, server: str) -> None:
 def test_an_address_of_another_kind(address: str) -> None:
     with pytest.raises(InvalidRequestError, match="http://HOST:8265"):
         Submission(address)
+
+
+@dataclass
+class Known:
+    """What Ray knows of a job."""
+
+    submission_id: str
+    entrypoint: str
+    status: JobStatus
+    driver_exit_code: int | None = None
+
+
+class Client:
+    """In the place of Ray's: what is submitted to it is over at once, as ``ends`` says."""
+
+    def __init__(self, ends: tuple[JobStatus, int | None] = (JobStatus.SUCCEEDED, 0)) -> None:
+        self.ends = ends
+        self.known: dict[str, Known] = {}
+
+    def list_jobs(self) -> list[Known]:
+        return list(self.known.values())
+
+    def submit_job(self, *, entrypoint: str, submission_id: str) -> None:
+        self.known[submission_id] = Known(submission_id, entrypoint, *self.ends)
+
+    def get_job_info(self, submission_id: str) -> Known:
+        return self.known[submission_id]
+
+    async def tail_job_logs(self, submission_id: str) -> AsyncIterator[str]:
+        yield f"of {submission_id}\n"
+        self.known[submission_id].status = self.ends[0]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    client = Client()
+    monkeypatch.setattr(submission, "JobSubmissionClient", lambda _: client)
+    return client
+
+
+WORDS = ["face-serve-job", "staff", "/my photos"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ((JobStatus.SUCCEEDED, 0), 0),
+        ((JobStatus.FAILED, 2), 2),
+        ((JobStatus.FAILED, 3), 3),
+        ((JobStatus.FAILED, 70), 70),
+        ((JobStatus.FAILED, -9), 3),
+        ((JobStatus.FAILED, 137), 3),
+        ((JobStatus.FAILED, None), 3),
+        ((JobStatus.STOPPED, 15), 3),
+        ((JobStatus.STOPPED, None), 3),
+    ],
+)
+def test_exit_codes(ends: tuple[JobStatus, int | None], code: int, client: Client) -> None:
+    client.ends = ends
+    assert Submission("http://cluster:1").run(WORDS, "monday", print) == code
+
+
+def test_one_that_is_running_is_followed_if_it_was_asked_the_same(client: Client) -> None:
+    name = "face-serve-monday-0"
+    entrypoint = "face-serve-job staff '/my photos'"
+    client.known[name] = Known(name, entrypoint, JobStatus.RUNNING)
+    said: list[str] = []
+    with pytest.raises(JobConflictError, match="job monday is running with other arguments"):
+        Submission("http://cluster:1").run([*WORDS, "--fail-fast"], "monday", said.append)
+    assert said == []
+    assert Submission("http://cluster:1").run(WORDS, "monday", said.append) == 0
+    assert said == [f"of {name}"]
+    assert list(client.known) == [name]

@@ -139,13 +139,16 @@ class JobStore:
             lambda connection: publishing.rollback(connection, key, generation)
         )
 
-    def end(self, job_id: str, state: JobState, message: str) -> Job:
+    def end(self, job_id: str, state: JobState, message: str, holder: str | None = None) -> Job:
         """It failed or was cancelled: nothing is left of what it staged. One that is over stays as
-        it is. Raises JobNotFoundError."""
+        it is. ``holder``: who ends it because its run failed; None: whoever cancels it. Raises
+        JobNotFoundError, JobLostError if another than ``holder`` runs it."""
 
         def work(connection: Connection) -> Job:
             row = job_rows.locked(connection, job_id)
             if row.state not in job_rows.FINAL:
+                if holder is not None:
+                    job_rows.held(connection, job_id, holder)
                 job_rows.end(connection, job_id, state, message)
             return job_rows.read(connection, job_id)
 

@@ -10,7 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from serve_app.errors import ConfigError
+from serve_app.errors import ConfigError, DatabaseAwayError
 from serve_app.index.store.engine import migrations, revisions, upgrade
 
 logger = logging.getLogger(__name__)
@@ -28,12 +28,13 @@ MIGRATION_LOCK = 0x66616365
 NEWER = "was written by a newer version of this service: run that one"
 OLDER = "has an older schema: run `face-serve db upgrade` once, then start again"
 FORGETFUL = "has synchronous_commit off: it would forget acknowledged changes; turn it on"
+AWAY = "can't be reached: check that the server runs and that database_url is right"
 EMPTY = "has no galleries' tables yet: run `face-serve db upgrade` once, then start again"
 
 
 def open_postgres(url: URL, busy_timeout_s: float, *, migrate: bool) -> Engine:
     """An engine on the database of ``url``. Raises ConfigError that names the database, never the
-    host, the user or the password."""
+    host, the user or the password; DatabaseAwayError where nobody answers."""
     timeout_ms = round(busy_timeout_s * 1000)
     engine = create_engine(
         url,
@@ -69,7 +70,9 @@ def open_postgres(url: URL, busy_timeout_s: float, *, migrate: bool) -> Engine:
     except (DBAPIError, CommandError) as error:
         engine.dispose()
         logger.error("%s: %s", name, type(getattr(error, "orig", error)).__name__)
-        raise ConfigError(f"{name} {_complaint(error)}") from None
+        complaint = _complaint(error)
+        kind = DatabaseAwayError if complaint == AWAY else ConfigError
+        raise kind(f"{name} {complaint}") from None
     except ConfigError:
         engine.dispose()
         raise
@@ -107,4 +110,4 @@ def _complaint(error: DBAPIError | CommandError) -> str:
         return "refuses the user or password of database_url"
     if state == "42501":
         return "may not be changed by the user of database_url: grant it what it needs"
-    return "can't be reached: check that the server runs and that database_url is right"
+    return AWAY

@@ -106,6 +106,7 @@ def test_whoever_was_given_up_writes_nothing_more(jobs: JobStore, any_store: Gal
         lambda: jobs.publish("job", "ann", ""),
         lambda: jobs.begin("job", "ann", FLAT, None, "fingerprint"),
         lambda: jobs.hold("job", "ann", 60),
+        lambda: jobs.end("job", JobState.FAILED, "a damaged model", "ann"),
     ):
         with pytest.raises(JobLostError):
             write()
@@ -133,6 +134,7 @@ def test_an_end_is_final(jobs: JobStore, state: JobState) -> None:
     ended = jobs.end("job", state, "too many were rejected")
     assert (ended.state, ended.message, ended.generation) == (state, "too many were rejected", None)
     assert jobs.end("job", JobState.CANCELLED, "again") == ended
+    assert jobs.end("job", JobState.FAILED, "by a run that did not notice", "me") == ended
     assert jobs.take("job", "bob", 60) == ended
     assert submit(jobs) == ended
     for write in (
