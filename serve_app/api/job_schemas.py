@@ -79,7 +79,9 @@ class JobBody(Request):
         description="Left out, that of the gallery that is replaced, else Flat up to 100,000 rows "
         "and HNSW32 above",
     )
-    metric_type: Metric = Metric.IP
+    metric_type: Metric | None = Field(
+        None, description="Left out, that of the gallery that is replaced, else IP"
+    )
     max_rejected: (
         Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_checked_limit)] | None
     ) = Field(None, description="Rows, or a share (5%); with more rejected the job fails")

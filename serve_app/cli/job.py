@@ -52,7 +52,7 @@ def run(
     model_id: ModelIdOption = None,
     pipeline: PipelineOption = None,
     index_type: IndexTypeOption = None,
-    metric: MetricOption = "IP",
+    metric: MetricOption = None,
     fail_fast: FailFastOption = False,
     max_rejected: MaxRejectedOption = None,
     skip_duplicates: SkipDuplicatesOption = False,

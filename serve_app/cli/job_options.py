@@ -51,7 +51,13 @@ IndexTypeOption = Annotated[
         "replaced, else Flat up to 100,000 rows and HNSW32 above."
     ),
 ]
-MetricOption = Annotated[MetricName, typer.Option("--metric", help="IP (cosine) or L2.")]
+MetricOption = Annotated[
+    MetricName | None,
+    typer.Option(
+        "--metric",
+        help="IP (cosine) or L2. Left out: that of the gallery that is replaced, else IP.",
+    ),
+]
 FailFastOption = Annotated[
     bool, typer.Option("--fail-fast", help="Give up at the first row that is rejected.")
 ]

@@ -28,12 +28,12 @@ class JobRequest(StrictModel):
     left out, the service's.
 
     ``index_type``: left out, that of the gallery that is replaced, else Flat up to 100,000 rows and
-    HNSW32 above. ``max_rejected``: of the input, a number of rows ("100") or a share ("5%"); with
-    more the job fails; ``fail_fast``: with the first. ``duplicates``: whether an image that comes
-    again with the same label is enrolled again. ``same_face``: report faces that are at least so
-    close (cosine) under different labels. ``keep_sources``: keep where each image was, so that
-    the gallery can be embedded anew. ``report``: path or URL of the Parquet file of what became of
-    each row.
+    HNSW32 above; ``metric``: likewise, else IP. ``max_rejected``: of the input, a number of rows
+    ("100") or a share ("5%"); with more the job fails; ``fail_fast``: with the first.
+    ``duplicates``: whether an image that comes again with the same label is enrolled again.
+    ``same_face``: report faces that are at least so close (cosine) under different labels.
+    ``keep_sources``: keep where each image was, so that the gallery can be embedded anew.
+    ``report``: path or URL of the Parquet file of what became of each row.
     """
 
     key: str = Field(min_length=1, max_length=MAX_KEY_LENGTH)
@@ -44,7 +44,7 @@ class JobRequest(StrictModel):
     model_id: str | None = None
     pipeline: str | None = None
     index_type: str | None = None
-    metric: Metric = Metric.IP
+    metric: Metric | None = None
     max_rejected: str | None = None
     fail_fast: bool = False
     duplicates: Literal["keep", "skip"] = "keep"
@@ -68,6 +68,7 @@ class JobRequest(StrictModel):
         """The same for the same request. What only limits or reports may change between runs."""
         free = {"max_rejected", "fail_fast", "report", "same_face"}
         facts = json.loads(self.model_dump_json(exclude=free))
+        facts["metric"] = facts["metric"] or Metric.IP  # once its default: jobs then begun go on
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

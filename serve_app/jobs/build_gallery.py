@@ -48,7 +48,7 @@ from serve_app.jobs.same_faces import same_faces, write_same_faces
 from serve_app.jobs.settling import COMMIT_ROWS, PATIENCE_S, Settling, settled, settled_embeddings
 from serve_app.models.zoo.opening import Watch, unwatched
 from serve_app.priority import step_aside
-from serve_app.types import IndexType, Job, JobMode, JobState, Shard
+from serve_app.types import GalleryInfo, IndexType, Job, JobMode, JobState, Metric, Shard
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ class GalleryJob:
             except UNFINISHED:
                 raise
             except FaceServeError as error:
+                self._report_failed(job_id)
                 return self._jobs.end(job_id, JobState.FAILED, str(error), hold.holder)
 
     def _run(self, job: Job, hold: Hold) -> Job:
@@ -114,7 +115,7 @@ class GalleryJob:
                 self._cache_dir,
                 self._watch,
             )
-            wanted = self._wanted(request, given, networks)
+            wanted = self._wanted(job, request, given, networks)
         job = self._jobs.begin(job.id, hold.holder, wanted, given.total, given.fingerprint)
         if job.done:
             self._say(f"going on at row {job.done} of {job.total}")
@@ -136,7 +137,11 @@ class GalleryJob:
         return self._jobs.job(job.id)
 
     def _wanted(
-        self, request: JobRequest, given: ImageInput | EmbeddingInput, networks: Networks
+        self,
+        job: Job,
+        request: JobRequest,
+        given: ImageInput | EmbeddingInput,
+        networks: Networks,
     ) -> StagedGallery:
         """Raises InvalidRequestError for an index type that can't work."""
         if isinstance(given, EmbeddingInput):
@@ -144,15 +149,21 @@ class GalleryJob:
         else:
             facts = extractor_facts(networks, self._service.jobs)
             model_id, dimension, compatible = facts
-        target = self._store.describe([request.key]).get(request.key)
-        if request.mode is JobMode.APPEND and target is not None:
-            index_type, metric = target.index_type, target.metric
+        before = self._before(job)
+        if request.mode is JobMode.APPEND and before is not None:
+            index_type, metric = before.index_type, before.metric
         else:
             usual = IndexType.FLAT if given.total <= EXACT_ROWS else IndexType.HNSW32
-            found = usual if target is None else target.index_type
-            index_type, metric = request.index_type or found, request.metric
+            found = (usual, Metric.IP) if before is None else (before.index_type, before.metric)
+            index_type, metric = request.index_type or found[0], request.metric or found[1]
         check_index_type(index_type, dimension, metric)
         return StagedGallery(index_type, metric, dimension, model_id, compatible)
+
+    def _before(self, job: Job) -> GalleryInfo | None:
+        """What the job staged, if it goes on: what it replaces may be another meanwhile."""
+        if job.generation is not None:
+            return self._jobs.staged(job)
+        return self._store.describe([job.key]).get(job.key)
 
     def _batches(
         self,
@@ -180,13 +191,28 @@ class GalleryJob:
                 shown = time.monotonic()
                 self._say(progress(job))
 
-    def _report(self, job: Job, request: JobRequest) -> None:
-        """Before the switch, so that a job that is done has one."""
+    def _report_failed(self, job_id: str) -> None:
+        """Before the end, which removes the rows. Where it can't be written, there is none."""
+        job = self._jobs.job(job_id)
+        if not job.done:
+            return
+        try:
+            self._report_rows(job, JobRequest.model_validate_json(job.request))
+        except FaceServeError as error:
+            self._say(str(error))
+
+    def _report_rows(self, job: Job, request: JobRequest) -> str:
+        """Where it is."""
         usual = self._service.data_dir / "jobs" / f"{job.id}.parquet"
         url = request.report or str(usual)
         write_report(url, self._jobs.rows(job.id))
         for line in summary(job, self._jobs.rows(job.id)):
             self._say(line)
+        return url
+
+    def _report(self, job: Job, request: JobRequest) -> None:
+        """Before the switch, so that a job that is done has one."""
+        url = self._report_rows(job, request)
         if request.same_face is not None:
             staged = replace(self._jobs.staged(job), key=job.key)
             loader = Loader(self._store, Shard(), None)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from serve_app.api.job_schemas import JobBody, JobPath, RejectedQuery
-from serve_app.types import JobMode, Metric
+from serve_app.types import JobMode
 
 LEAST = {"key": "staff", "input": "/photos"}
 
@@ -18,7 +18,7 @@ def body(**fields: Any) -> JobBody:
 
 def test_what_is_left_out() -> None:
     least = body()
-    assert (least.mode, least.kind, least.metric_type) == (JobMode.CREATE, "auto", Metric.IP)
+    assert (least.mode, least.kind, least.metric_type) == (JobMode.CREATE, "auto", None)
     assert (least.duplicates, least.fail_fast, least.keep_sources) == ("keep", False, False)
     left_out = (least.root, least.job_id, least.max_rejected, least.same_face, least.index_type)
     assert left_out == (None,) * 5

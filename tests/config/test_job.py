@@ -9,7 +9,7 @@ import pytest
 from serve_app.config import JobRequest, rejected_limit, validate
 from serve_app.errors import ConfigError
 from serve_app.policy import MAX_KEY_LENGTH
-from serve_app.types import JobMode, Metric
+from serve_app.types import JobMode
 
 LEAST = {"key": "staff", "input": "/photos"}
 EVERYTHING: dict[str, Any] = {
@@ -37,9 +37,10 @@ def request(**facts: Any) -> JobRequest:
 
 def test_nothing_more_is_asked_than_a_key_and_an_input() -> None:
     asked = request()
-    assert (asked.mode, asked.kind, asked.metric) == (JobMode.CREATE, "auto", Metric.IP)
+    assert (asked.mode, asked.kind) == (JobMode.CREATE, "auto")
     assert (asked.duplicates, asked.fail_fast, asked.keep_sources) == ("keep", False, False)
-    assert (asked.max_rejected, asked.index_type, asked.same_face, asked.report) == (None,) * 4
+    left_out = (asked.max_rejected, asked.index_type, asked.metric, asked.same_face, asked.report)
+    assert left_out == (None,) * 5
 
 
 @pytest.mark.parametrize("facts", [LEAST, EVERYTHING])
@@ -102,6 +103,11 @@ def test_what_limits_or_reports_may_change_between_runs() -> None:
 
 def test_a_default_that_is_written_out_is_the_same_request() -> None:
     assert request(mode="create", kind="auto", root=None).digest() == request().digest()
+
+
+def test_jobs_begun_when_the_metric_had_a_default_go_on() -> None:
+    """A job keeps that of what it staged; who asks for the other one is refused."""
+    assert request(metric="IP").digest() == request().digest() != request(metric="L2").digest()
 
 
 @pytest.mark.parametrize(

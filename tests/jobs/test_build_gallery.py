@@ -306,6 +306,53 @@ def test_the_usual_type_of_an_index(
         assert service.store.entry("staff").info.index_type == expected
 
 
+def test_a_gallery_that_is_replaced_keeps_its_metric(service: Service, table: Path) -> None:
+    for number, (facts, expected) in enumerate(
+        [
+            ({"metric": "L2"}, Metric.L2),
+            ({"mode": "replace"}, Metric.L2),
+            ({"mode": "replace", "metric": "IP"}, Metric.IP),
+        ]
+    ):
+        job = service.run(table, job_id=str(number), **facts)
+        assert job.state is JobState.DONE, job.message
+        assert service.store.entry("staff").info.metric is expected
+
+
+@pytest.mark.usefixtures("tens")
+def test_a_job_goes_on_with_the_type_that_it_began_with(service: Service, table: Path) -> None:
+    service.run(table, job_id="first", index_type="IVF", metric="L2")
+    service.breaks_at = 20
+    with pytest.raises(UnavailableError):
+        service.run(table, mode="replace")
+    service.breaks_at = None
+    service.run(table, job_id="meanwhile", mode="replace", index_type="Flat", metric="IP")
+    assert service.run(table, mode="replace").state is JobState.DONE
+    info = service.store.entry("staff").info
+    assert (info.index_type, info.metric) == ("IVF", Metric.L2)
+
+
+def test_a_job_that_failed_has_a_report(service: Service, table: Path, tmp_path: Path) -> None:
+    job = service.run(table, max_rejected="1")
+    assert job.state is JobState.FAILED
+    report = pq.read_table(tmp_path / "jobs" / "job.parquet")
+    assert report["position"].to_pylist() == [3, 30]
+    assert "40 rows: 38 accepted, 2 rejected, 0 skipped, 0 duplicates" in service.said
+
+
+def test_where_its_report_can_not_be_written_a_job_fails_all_the_same(
+    service: Service, table: Path
+) -> None:
+    job = service.run(table, max_rejected="1", report="nowhere://x")
+    assert (job.state, job.message[:25]) == (JobState.FAILED, "2 of 40 rows were rejecte")
+    assert "the report can't be written: ValueError" in service.said
+
+
+def test_a_job_that_settled_nothing_has_no_report(service: Service, tmp_path: Path) -> None:
+    assert service.run(tmp_path / "nowhere.parquet").state is JobState.FAILED
+    assert not (tmp_path / "jobs").exists()
+
+
 @pytest.mark.parametrize("mode", ["create", "append"])
 def test_close_faces_are_reported(mode: str, service: Service, tmp_path: Path) -> None:
     if mode == "append":
