@@ -18,6 +18,7 @@ from serve_app.cli.database import (
 )
 from serve_app.cli.gallery_build import AddressOption, command_of, dashboard_of, say
 from serve_app.cli.job_options import (
+    UNFINISHED,
     JobIdOption,
     KeyArgument,
     MaxRejectedOption,
@@ -46,17 +47,26 @@ def reembed(
     """Embed a gallery anew, by another model. The old one serves until the switch; then start the
     service with that pipeline file. `gallery rollback` brings the old one back.
 
-    Templates keep their ids. Needs a gallery that was built with --keep-sources.
+    Templates keep their ids. Needs a gallery that was built with --keep-sources. What is removed
+    from the gallery meanwhile stays removed; if something is added, the job fails at its end.
     """
+    from serve_app.config import JobRequest
+    from serve_app.errors import JobNotFoundError
+    from serve_app.index.store.job_store import JobStore
     from serve_app.jobs.sources import write_sources
 
     service = read_service_args(config, data_dir, os.environ)
     name = job_name(job_id)
-    table = service.data_dir / "jobs" / f"{name}-sources.parquet"
+    table = service.data_dir / "jobs" / f"{name}-sources.csv"
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         info = store.entry(key).info
-        if not table.exists():  # a job that goes on needs the rows that it began with
-            print(f"{write_sources(store, key, table)} images of gallery {key}")
+        try:  # a job that goes on needs the rows that it began with
+            text = JobStore(store).job(name).request
+            in_place_of = JobRequest.model_validate_json(text).in_place_of
+        except JobNotFoundError:
+            count, moment = write_sources(store, key, table)
+            in_place_of = str(moment)
+            print(f"{count} images of gallery {key}")
     request = request_of(
         key=key,
         input=str(table),
@@ -67,12 +77,13 @@ def reembed(
         metric=info.metric,
         max_rejected=max_rejected,
         keep_sources=True,
+        in_place_of=in_place_of,
     )
     found = dashboard_of(address, service.data_dir, os.environ)
     from serve_app.jobs.submission import Submission
 
     words = command_of(request, name, config, service)
     code = Submission(found).run(words, name, say)
-    if code == 0:
-        table.unlink()
+    if code != UNFINISHED:  # it holds paths and labels
+        table.unlink(missing_ok=True)
     raise typer.Exit(code)

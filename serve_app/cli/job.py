@@ -10,8 +10,11 @@ import typer
 
 from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, read_service_args
 from serve_app.cli.job_options import (
+    FAILED,
+    UNFINISHED,
     FailFastOption,
     IndexTypeOption,
+    InPlaceOfOption,
     InputArgument,
     JobIdOption,
     KeepSourcesOption,
@@ -31,8 +34,6 @@ from serve_app.cli.job_options import (
 )
 from serve_app.cli.main import run_app
 from serve_app.cli.output import complain
-
-FAILED, UNFINISHED = 2, 3
 
 app = typer.Typer(
     name="face-serve-job",
@@ -58,6 +59,7 @@ def run(
     skip_duplicates: SkipDuplicatesOption = False,
     same_face: SameFaceOption = None,
     keep_sources: KeepSourcesOption = False,
+    in_place_of: InPlaceOfOption = None,
     report: ReportOption = None,
     detectors: Annotated[
         int | None, typer.Option(min=1, help="Actors that detect; else as the Serve file says.")
@@ -81,7 +83,7 @@ def run(
         key=key, input=input, mode=mode, kind=kind, root=root, model_id=model_id, pipeline=pipeline,
         index_type=index_type, metric=metric, fail_fast=fail_fast, max_rejected=max_rejected,
         duplicates="skip" if skip_duplicates else "keep", same_face=same_face,
-        keep_sources=keep_sources, report=report,
+        keep_sources=keep_sources, in_place_of=in_place_of, report=report,
     )  # fmt: skip
     name = job_name(job_id)
     service = read_service_args(config, data_dir, os.environ)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Mode = Literal["create", "append", "replace"]
 MetricName = Literal["IP", "L2"]
 
+FAILED, UNFINISHED = 2, 3
+"""Exit codes of a job: it can't work; it broke off and can be begun again."""
+
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The gallery's key.")]
@@ -84,6 +87,10 @@ KeepSourcesOption = Annotated[
         "--keep-sources",
         help="Keep where each image was, so that `gallery reembed` can read it again.",
     ),
+]
+InPlaceOfOption = Annotated[
+    str | None,
+    typer.Option(metavar="GENERATION@SEQ", help="Set by `gallery reembed`.", hidden=True),
 ]
 ReportOption = Annotated[
     str | None,

@@ -33,7 +33,9 @@ class JobRequest(StrictModel):
     ``duplicates``: whether an image that comes again with the same label is enrolled again.
     ``same_face``: report faces that are at least so close (cosine) under different labels.
     ``keep_sources``: keep where each image was, so that the gallery can be embedded anew.
-    ``report``: path or URL of the Parquet file of what became of each row.
+    ``in_place_of``: ``GENERATION@SEQ``, the gallery as it was when its images were listed: what was
+    removed from it since stays removed, and if anything was added the job fails. ``report``: path
+    or URL of the Parquet file of what became of each row.
     """
 
     key: str = Field(min_length=1, max_length=MAX_KEY_LENGTH)
@@ -50,6 +52,7 @@ class JobRequest(StrictModel):
     duplicates: Literal["keep", "skip"] = "keep"
     same_face: float | None = Field(None, ge=-1, le=1)
     keep_sources: bool = False
+    in_place_of: str | None = Field(None, pattern=r"^[0-9a-f]{32}@[0-9]{1,18}$")
     report: str | None = None
 
     @field_validator("max_rejected")

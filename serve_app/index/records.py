@@ -24,6 +24,15 @@ class Moment:
     generation: str
     seq: int
 
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """Of ``GENERATION@SEQ``, as ``str`` has it."""
+        generation, _, seq = text.partition("@")
+        return cls(generation, int(seq))
+
+    def __str__(self) -> str:
+        return f"{self.generation}@{self.seq}"
+
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:

@@ -6,14 +6,16 @@ Owns the order: nobody waits for what comes first, and the switch itself is one 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from serve_app.config import ServiceArgs
+from serve_app.config import JobRequest, ServiceArgs
 from serve_app.errors import FaceServeError
+from serve_app.index.records import Moment
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.job_store import JobStore
@@ -54,6 +56,7 @@ class Publisher:
         """The job is done with it. Raises JobLostError, GalleryExistsError, GalleryNotFoundError,
         GalleryMismatchError, UnavailableError."""
         staged = replace(self._jobs.staged(job), key=job.key)
+        in_place_of = JobRequest.model_validate_json(job.request).in_place_of
         if job.mode is not JobMode.APPEND:
             if staged.size >= self._service.index.exact_until:
                 self._build(staged, self._still_wanted)
@@ -63,7 +66,13 @@ class Publisher:
             self._say(f"{how} after {time.monotonic() - begun:.1f} s")
         self._still_wanted()
         begun = time.monotonic()
-        info = self._jobs.publish(job.id, self._holder, _message(job), compatible_with)
+        info = self._jobs.publish(
+            job.id,
+            self._holder,
+            _message(job),
+            compatible_with,
+            None if in_place_of is None else Moment.parse(in_place_of),
+        )
         self._say(f"published in {time.monotonic() - begun:.1f} s")
         if job.mode is JobMode.APPEND:
             self._build_grown(info)
@@ -74,11 +83,14 @@ class Publisher:
         shards = self._service.shards
         begun = time.monotonic()
         for number in range(shards):
+            shard = Shard(number, shards)
+            if any(one.seq == info.seq for one in self._store.snapshots(info.generation, shard)):
+                continue  # by a run that ended after it
             build_snapshot(
                 self._store,
                 self._storage,
                 info,
-                Shard(number, shards),
+                shard,
                 threads=os.cpu_count() or 1,
                 progress=progress,
             )
@@ -90,26 +102,33 @@ class Publisher:
         index = self._service.index
         rules = UpkeepRules(index.exact_until, index.growth, index.dead)
         shard = Shard(0, self._service.shards)
-        wanted = any(
-            standing.info.generation == info.generation
-            and wants_build(standing, shard, rules, time.time())
-            for standing in self._store.standings(shard, index.exact_until)
-        )
-        if not wanted:
-            return
         leases = [f"build/{info.generation}/{shard.of}-{number}" for number in range(shard.of)]
         try:
-            if all(self._store.take_lease(name, self._holder, LEASE_S) for name in leases):
-                self._build(info, _unasked)  # the job is over: it is nobody's any more
+            wanted = any(
+                standing.info.generation == info.generation
+                and wants_build(standing, shard, rules, time.time())
+                for standing in self._store.standings(shard, index.exact_until)
+            )
+            if not wanted or not self._take(leases):
+                return
+            taken = time.monotonic()
+
+            def prolong() -> None:
+                nonlocal taken
+                if time.monotonic() - taken > LEASE_S / 3:
+                    taken = time.monotonic()
+                    self._take(leases)
+
+            self._build(info, prolong)  # the job is over: it is nobody's any more
         except (FaceServeError, OSError) as error:
             logger.warning("the index is left to the replicas: %s", type(error).__name__)
         finally:
-            for name in leases:
-                self._store.give_back_lease(name, self._holder)
+            with contextlib.suppress(FaceServeError):
+                for name in leases:
+                    self._store.give_back_lease(name, self._holder)
 
-
-def _unasked() -> None:
-    """Nothing ends the work."""
+    def _take(self, leases: list[str]) -> bool:
+        return all(self._store.take_lease(name, self._holder, LEASE_S) for name in leases)
 
 
 def _message(job: Job) -> str:

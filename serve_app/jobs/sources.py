@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from pyarrow import csv
 
 from serve_app.errors import InvalidRequestError
+from serve_app.index.records import Moment
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.job_store import JobStore
 from serve_app.types import GalleryInfo
@@ -16,8 +17,10 @@ PAGE = 10_000
 SCHEMA = pa.schema([("id", pa.int64()), ("path", pa.string()), ("label", pa.string())])
 
 
-def write_sources(store: GalleryStore, key: str, file: Path) -> int:
-    """A Parquet file with id, path and label of each template; how many there are.
+def write_sources(store: GalleryStore, key: str, file: Path) -> tuple[int, Moment]:
+    """A CSV file with id, path and label of each template; how many there are, and when.
+
+    CSV, as the job's own process reads it: its actors, on other nodes, need not find the file.
 
     Raises GalleryNotFoundError; InvalidRequestError if the source of some was not kept: they would
     be lost.
@@ -35,12 +38,13 @@ def write_sources(store: GalleryStore, key: str, file: Path) -> int:
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
-    return count
+    return count, Moment(info.generation, info.seq)
 
 
 def _write(jobs: JobStore, info: GalleryInfo, file: Path) -> int:
     count, after = 0, -1
-    with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+    options = csv.WriteOptions(quoting_style="all_valid")
+    with csv.CSVWriter(file, SCHEMA, write_options=options) as writer:
         while page := jobs.sources(info, after, PAGE):
             ids, sources, labels = (list(column) for column in zip(*page, strict=True))
             writer.write_table(pa.table([ids, sources, labels], schema=SCHEMA))

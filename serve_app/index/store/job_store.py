@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
+from serve_app.index.records import Moment
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import job_rows, publishing, staging
 from serve_app.index.store.damage import read_gallery
@@ -115,6 +116,7 @@ class JobStore:
         holder: str,
         message: str,
         compatible_with: frozenset[str] = frozenset(),
+        in_place_of: Moment | None = None,
     ) -> GalleryInfo:
         """See ``publishing.publish``. A commit whose answer was lost is found out."""
 
@@ -122,7 +124,9 @@ class JobStore:
             if tried and (done := self._published(connection, job_id)):
                 return done
             tried.append(True)
-            return publishing.publish(connection, job_id, holder, message, compatible_with)
+            return publishing.publish(
+                connection, job_id, holder, message, compatible_with, in_place_of
+            )
 
         tried: list[bool] = []
         info = self._transactions.write(work)

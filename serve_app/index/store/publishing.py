@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.errors import GalleryExistsError, GalleryNotFoundError, UnavailableError
-from serve_app.index.records import TemplateRows, check_fits
+from serve_app.index.records import Moment, TemplateRows, check_fits
 from serve_app.index.store import job_rows
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.forgetting import forget_previous, previous_key
@@ -24,6 +24,7 @@ from serve_app.index.store.schema import (
     template,
     template_source,
 )
+from serve_app.index.store.succeeding import take_over
 from serve_app.index.store.writing import TENANT, change_gallery, insert_templates
 from serve_app.types import Embeddings, GalleryInfo, JobMode, JobState
 
@@ -38,11 +39,13 @@ def publish(
     holder: str,
     message: str,
     compatible_with: frozenset[str] = frozenset(),
+    in_place_of: Moment | None = None,
 ) -> GalleryInfo:
     """What the job staged is the gallery of its key, or at the end of it, and the job is done.
 
-    With ``append`` the templates get the gallery's next ids. Raises JobLostError,
-    GalleryExistsError, GalleryNotFoundError, GalleryMismatchError.
+    With ``append`` the templates get the gallery's next ids. ``in_place_of``: what it was made of;
+    see ``succeeding.take_over``. Raises JobLostError, GalleryExistsError, GalleryNotFoundError,
+    GalleryMismatchError.
     """
     row = job_rows.held(connection, job_id, holder)
     target, base = _pair(connection, row.key, row.generation)
@@ -55,6 +58,8 @@ def publish(
         case JobMode.CREATE if target is not None:
             raise _exists(row.key)
         case _:
+            if in_place_of is not None:
+                base = take_over(connection, target, base, in_place_of)
             info = _place(connection, row.key, target, base)
     job_rows.end(connection, job_id, JobState.DONE, message)
     return info

@@ -15,9 +15,9 @@ from serve_app.errors import GalleryExistsError, UnavailableError
 from serve_app.index.copies.parts import Beginning, CopiedRows, Ending, KeptAnswer, Part
 from serve_app.index.records import check_of, label_digest
 from serve_app.index.store.damage import check_of_gallery
-from serve_app.index.store.forgetting import forget_previous
+from serve_app.index.store.forgetting import IDS_A_STATEMENT, forget_previous
 from serve_app.index.store.schema import gallery, operation, template
-from serve_app.index.store.writing import IDS_A_STATEMENT, TENANT, change_gallery, find
+from serve_app.index.store.writing import TENANT, change_gallery, find
 from serve_app.types import GalleryEntry, GalleryInfo
 
 

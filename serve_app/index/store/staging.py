@@ -28,9 +28,9 @@ from serve_app.index.records import check_fits
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import job_rows
 from serve_app.index.store.damage import check_of_gallery, read_gallery
+from serve_app.index.store.forgetting import IDS_A_STATEMENT
 from serve_app.index.store.schema import STAGING, gallery, job_row, template_source
 from serve_app.index.store.writing import (
-    IDS_A_STATEMENT,
     TENANT,
     change_gallery,
     find,
@@ -174,52 +174,65 @@ def _compared(
     connection: Connection, job_id: str, settled: SettledRows, skip: bool
 ) -> tuple[list[SettledRow], list[int]]:
     """The rows with the images that came before, and which of ``settled.vectors`` stay."""
-    seen = _seen(connection, job_id, [row.digest for row in settled.rows if row.digest])
+    digests = [row.digest for row in settled.rows if row.digest]
+    first = _first_positions(connection, job_id, digests)
+    labels = {row.label for row in settled.rows}
+    enrolled = _enrolled(connection, job_id, digests, labels) if skip else set()
     rows: list[SettledRow] = []
     chosen: list[int] = []
     vector = -1
     for row in settled.rows:
-        vector += row.outcome is RowOutcome.ACCEPTED
+        accepted = row.outcome is RowOutcome.ACCEPTED
+        vector += accepted
         found = row
         if row.digest is not None:
-            before = seen.setdefault(row.digest, [])
-            if before:
-                found = replace(row, same_as=before[0][0])
-                same = row.outcome is RowOutcome.ACCEPTED and any(
-                    label == row.label for _, label in before
-                )
-                if skip and same:
-                    found = replace(found, outcome=RowOutcome.SKIPPED, reason="the same image")
-            before.append((row.position, _enrolled(found.outcome, row.label)))
+            if row.digest in first:
+                found = replace(row, same_as=first[row.digest])
+            else:
+                first[row.digest] = row.position
+            if accepted and (row.digest, row.label) in enrolled:
+                found = replace(found, outcome=RowOutcome.SKIPPED, reason="the same image")
+            elif accepted and skip:
+                enrolled.add((row.digest, row.label))
         rows.append(found)
         if found.outcome is RowOutcome.ACCEPTED:
             chosen.append(vector)
     return rows, chosen
 
 
-def _enrolled(outcome: str, label: str) -> str | None:
-    """A row that was rejected is nobody's: the next one of its image is not left out for it."""
-    return None if outcome == RowOutcome.REJECTED else label
-
-
-def _seen(
+def _first_positions(
     connection: Connection, job_id: str, digests: Sequence[bytes]
-) -> dict[bytes, list[tuple[int, str | None]]]:
-    """Positions at which images were before, and the labels that they were enrolled with."""
-    seen: dict[bytes, list[tuple[int, str | None]]] = {}
+) -> dict[bytes, int]:
+    """Where images came first."""
+    first: dict[bytes, int] = {}
     for start in range(0, len(digests), IDS_A_STATEMENT):
         rows = connection.execute(
-            select(job_row.c.digest, job_row.c.position, job_row.c.label, job_row.c.outcome)
-            .where(
+            select(job_row.c.digest, job_row.c.position).where(
                 job_row.c.job == job_id,
                 job_row.c.digest.in_(digests[start : start + IDS_A_STATEMENT]),
+                job_row.c.same_as.is_(None),  # however often they came again
             )
-            .order_by(job_row.c.position)
         )
-        for row in rows:
-            label = _enrolled(row.outcome, row.label)
-            seen.setdefault(bytes(row.digest), []).append((row.position, label))
-    return seen
+        first |= {bytes(row.digest): row.position for row in rows}
+    return first
+
+
+def _enrolled(
+    connection: Connection, job_id: str, digests: Sequence[bytes], labels: set[str]
+) -> set[tuple[bytes, str]]:
+    """Images and labels that were enrolled. A row that was rejected is nobody's: the next one of
+    its image is not left out for it."""
+    found: set[tuple[bytes, str]] = set()
+    for start in range(0, len(digests), IDS_A_STATEMENT):
+        rows = connection.execute(
+            select(job_row.c.digest, job_row.c.label).where(
+                job_row.c.job == job_id,
+                job_row.c.digest.in_(digests[start : start + IDS_A_STATEMENT]),
+                job_row.c.outcome == RowOutcome.ACCEPTED,
+            )
+        )
+        found |= {(bytes(row.digest), row.label) for row in rows if row.label in labels}
+    return found
 
 
 def _ids(accepted: Sequence[SettledRow], next_id: int) -> list[int]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, and_, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from serve_app.errors import (
@@ -35,12 +35,11 @@ from serve_app.index.mutations import (
 from serve_app.index.records import DAMAGED, check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
-from serve_app.index.store.forgetting import forget_previous, forget_sources
+from serve_app.index.store.forgetting import clear_templates, forget_previous
 from serve_app.index.store.schema import HIDDEN, gallery, template
 from serve_app.types import Receipt, Vectors
 
 TENANT = ""  # tenants come with API keys; every row has the column already
-IDS_A_STATEMENT = 500
 
 
 def perform(connection: Connection, mutation: Mutation) -> Receipt:
@@ -205,24 +204,7 @@ def _add(connection: Connection, row: Row[Any], mutation: Add) -> Answered:
 def _remove(
     connection: Connection, row: Row[Any], wanted: Sequence[int], mutation: Remove | RemoveLabel
 ) -> Answered:
-    removed: list[int] = []
-    for start in range(0, len(wanted), IDS_A_STATEMENT):
-        chosen = and_(
-            template.c.generation == row.generation,
-            template.c.id.in_(wanted[start : start + IDS_A_STATEMENT]),
-            template.c.removed_seq.is_(None),
-        )
-        removed += connection.execute(
-            select(template.c.id).where(chosen).order_by(template.c.id)
-        ).scalars()
-        connection.execute(
-            update(template)
-            .where(chosen)
-            .values(
-                removed_seq=row.seq + 1, label=None, label_digest=None, embedding=None, crc=None
-            )
-        )
-        forget_sources(connection, row.generation, wanted[start : start + IDS_A_STATEMENT])
+    removed = clear_templates(connection, row.generation, wanted, row.seq + 1)
     seq, count = row.seq, row.size - len(removed)
     if removed:
         forget_previous(connection, row.key)
