@@ -7,13 +7,14 @@ that are faster than the next. Owns how the work is cut and which resources an a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayTaskError
 
 from serve_app.config import JobsConfig, Limits, PipelineConfig
 from serve_app.errors import FaceServeError
@@ -94,7 +95,7 @@ def embedded(
 ) -> Iterator[Columns]:
     """Columns with ``vector`` of the input from position ``start`` on, in order and without gaps.
 
-    Raises what an actor raised while it loaded its network, or RayTaskError.
+    Raises what an actor raised, or RayTaskError where nobody foresaw that.
     """
     parts = Parts(start, rows.total)
     # Not ``ray.data.range``: its tasks want a processor each, which the actors may have taken all.
@@ -131,7 +132,22 @@ def embedded(
             num_gpus=settings.gpus or None,
         )
     )
-    yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+    batches = dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+    yield from told_plainly(batches)
+
+
+def told_plainly(batches: Iterable[Columns]) -> Iterator[Columns]:
+    """Raises what an actor raised, made anew: Ray's copy is of the same type, and says where in the
+    actor's process it was raised."""
+    try:
+        yield from batches
+    except RayTaskError as error:
+        cause = error.cause
+        while cause is not None and not isinstance(cause, FaceServeError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise type(cause)(str(cause)) from None
 
 
 def _facts(networks: Networks) -> tuple[str, int, frozenset[str]] | FaceServeError:
@@ -149,6 +165,9 @@ def _set_context() -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = DEATHS
+    context.raise_original_map_exception = (
+        True  # see told_plainly: a wrapped one is lost on its way
+    )
     # What it warns of is its own affair: no progress bars, guesses about memory.
     context.issue_detectors_config.detectors = []
     logging.getLogger("ray.data").setLevel(logging.ERROR)
