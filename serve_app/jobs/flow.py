@@ -7,6 +7,7 @@ that are faster than the next. Owns how the work is cut and which resources an a
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,13 @@ def told_plainly(batches: Iterable[Columns]) -> Iterator[Columns]:
         raise type(cause)(str(cause)) from None
 
 
+def told_elsewhere(record: logging.LogRecord) -> bool:
+    """A filter of Ray Data's log: without our own errors, of which it would show the tracebacks.
+    Whoever runs the job says what went wrong."""
+    _, error, _ = record.exc_info or sys.exc_info()
+    return not isinstance(error, FaceServeError)
+
+
 def _facts(networks: Networks) -> tuple[str, int, frozenset[str]] | FaceServeError:
     try:
         stage = open_extractor(networks.pipeline, networks.cache_dir)
@@ -165,9 +173,11 @@ def _set_context() -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = DEATHS
-    context.raise_original_map_exception = (
-        True  # see told_plainly: a wrapped one is lost on its way
-    )
+    # A wrapped one would lose what it wraps on its way here: see ``told_plainly``.
+    context.raise_original_map_exception = True
     # What it warns of is its own affair: no progress bars, guesses about memory.
     context.issue_detectors_config.detectors = []
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logger = logging.getLogger("ray.data")
+    logger.setLevel(logging.ERROR)
+    for handler in logger.handlers:
+        handler.addFilter(told_elsewhere)

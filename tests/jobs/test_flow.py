@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Iterator
 
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
+from ray.data.exceptions import omit_traceback_stdout
 from ray.exceptions import RayTaskError, UserCodeException
 
 from serve_app.errors import InvalidRequestError, UnavailableError
 from serve_app.jobs.faces import Columns
-from serve_app.jobs.flow import PART, Parts, told_plainly
+from serve_app.jobs.flow import PART, Parts, told_elsewhere, told_plainly
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_every_position_is_in_one_part(start: int, count: int, size: int) -> Non
 
 
 def of_an_actor(error: Exception) -> Exception:
-    """As the driver gets it: Ray's copy, which is of the same type and shows where it was raised."""
+    """As the driver gets it: Ray's copy, of the same type, that shows where it was raised."""
     trace = f'Traceback (most recent call last):\n  File "/srv/secret.py", line 1\n{error!r}'
     dual: Exception = RayTaskError(
         "MapWorker.submit", trace, error, "ray::MapWorker", 77, "10.1.2.3"
@@ -72,6 +73,30 @@ def test_what_ray_data_wrapped_is_found() -> None:
     wrapped.__cause__ = InvalidRequestError("t.parquet is damaged")
     with pytest.raises(InvalidRequestError, match=r"^t\.parquet is damaged$"):
         list(told_plainly(failing(of_an_actor(wrapped))))
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"), [(InvalidRequestError("damaged"), False), (ZeroDivisionError("x"), True)]
+)
+def test_ray_data_logs_only_what_nobody_foresaw(
+    error: Exception, logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would advise to tell Ray's makers of a damaged table, under a page of its own code."""
+
+    @omit_traceback_stdout
+    def run() -> None:
+        raise of_an_actor(error)
+
+    caplog.handler.addFilter(told_elsewhere)
+    logger = logging.getLogger("ray.data")
+    logger.addHandler(caplog.handler)
+    try:
+        with pytest.raises(type(error)):
+            run()
+    finally:
+        logger.removeHandler(caplog.handler)
+        caplog.handler.removeFilter(told_elsewhere)
+    assert bool(caplog.records) is logged
 
 
 def test_what_nobody_foresaw_stays_rays() -> None:
