@@ -81,7 +81,8 @@ class FaceFinder:
         self._stage = DetectStage(detector, limits.image, pipeline.max_faces)
 
     def __call__(self, batch: Columns) -> Iterator[Columns]:
-        """Columns with ``crop`` of each part that ``batch["id"]`` numbers."""
+        """Columns with ``crop`` of each part that ``batch["id"]`` numbers. Raises
+        InvalidRequestError for a table that is damaged; UnavailableError, FetchError."""
         for number in batch["id"].tolist():
             rows = list(self._rows.rows(*self._part_of(number)))
             yield self._columns(rows)

@@ -7,13 +7,15 @@ that are faster than the next. Owns how the work is cut and which resources an a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayTaskError
 
 from serve_app.config import JobsConfig, Limits, PipelineConfig
 from serve_app.errors import FaceServeError
@@ -94,7 +96,7 @@ def embedded(
 ) -> Iterator[Columns]:
     """Columns with ``vector`` of the input from position ``start`` on, in order and without gaps.
 
-    Raises what an actor raised while it loaded its network, or RayTaskError.
+    Raises what an actor raised, or RayTaskError where nobody foresaw that.
     """
     parts = Parts(start, rows.total)
     # Not ``ray.data.range``: its tasks want a processor each, which the actors may have taken all.
@@ -131,7 +133,29 @@ def embedded(
             num_gpus=settings.gpus or None,
         )
     )
-    yield from dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+    batches = dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+    yield from told_plainly(batches)
+
+
+def told_plainly(batches: Iterable[Columns]) -> Iterator[Columns]:
+    """Raises what an actor raised, made anew: Ray's copy is of the same type, and says where in the
+    actor's process it was raised."""
+    try:
+        yield from batches
+    except RayTaskError as error:
+        cause = error.cause
+        while cause is not None and not isinstance(cause, FaceServeError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise type(cause)(str(cause)) from None
+
+
+def told_elsewhere(record: logging.LogRecord) -> bool:
+    """A filter of Ray Data's log: without our own errors, of which it would show the tracebacks.
+    Whoever runs the job says what went wrong."""
+    _, error, _ = record.exc_info or sys.exc_info()
+    return not isinstance(error, FaceServeError)
 
 
 def _facts(networks: Networks) -> tuple[str, int, frozenset[str]] | FaceServeError:
@@ -149,6 +173,11 @@ def _set_context() -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = DEATHS
+    # A wrapped one would lose what it wraps on its way here: see ``told_plainly``.
+    context.raise_original_map_exception = True
     # What it warns of is its own affair: no progress bars, guesses about memory.
     context.issue_detectors_config.detectors = []
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logger = logging.getLogger("ray.data")
+    logger.setLevel(logging.ERROR)
+    for handler in logger.handlers:
+        handler.addFilter(told_elsewhere)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.index.staged import RowOutcome, SettledRow
+from serve_app.jobs.inputs.places import without_secrets
 from serve_app.types import Job
 
 SCHEMA = pa.schema(
@@ -60,7 +61,7 @@ def summary(job: Job, rows: Iterable[SettledRow]) -> Iterator[str]:
 def _table(rows: list[SettledRow]) -> pa.Table:
     columns = {
         "position": [row.position for row in rows],
-        "source": [row.source for row in rows],
+        "source": [without_secrets(row.source) for row in rows],
         "label": [row.label for row in rows],
         "outcome": [str(row.outcome) for row in rows],
         "reason": [row.reason for row in rows],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from serve_app.errors import InvalidRequestError, RejectedPairsError, Unavailabl
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows
 from serve_app.index.store.job_store import JobStore
 from serve_app.jobs.faces import NO_ID, Columns
+from serve_app.jobs.inputs.places import without_secrets
 from serve_app.jobs.inputs.rows import EmbeddingRows
 from serve_app.types import Job
 
@@ -46,9 +48,21 @@ class Settling:
         JobLostError, UnavailableError."""
         self._check_rejected()
         for rows in gathered(batches):
-            self._job = self._stage(rows)
+            self._job = self._stage(self._tellable(rows))
             yield self._job
             self._check_rejected()
+
+    def _tellable(self, rows: SettledRows) -> SettledRows:
+        """Without the secrets of URLs, but where a source is kept to be read again: of others it
+        is only told."""
+        kept = RowOutcome.ACCEPTED if self._request.keep_sources else None
+        told = [
+            row
+            if row.outcome is kept or (source := without_secrets(row.source)) == row.source
+            else replace(row, source=source)
+            for row in rows.rows
+        ]
+        return replace(rows, rows=told)
 
     def _stage(self, rows: SettledRows) -> Job:
         deadline = time.monotonic() + self._patience_s

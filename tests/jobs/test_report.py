@@ -50,6 +50,14 @@ def test_what_is_written(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["report.parquet"]
 
 
+def test_secrets_of_urls_are_not_written(tmp_path: Path) -> None:
+    """Also where the source is kept, to be read again."""
+    signed = SettledRow(0, "https://host/a.jpg?sig=secret", "Ann", RowOutcome.ACCEPTED)
+    write_report(str(tmp_path / "report.parquet"), [signed])
+    table = pq.read_table(tmp_path / "report.parquet")
+    assert table["source"].to_pylist() == ["https://host/a.jpg"]
+
+
 def test_an_old_report_is_replaced(tmp_path: Path) -> None:
     file = tmp_path / "report.parquet"
     write_report(str(file), ROWS * 1000)

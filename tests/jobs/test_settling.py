@@ -229,6 +229,29 @@ def test_what_was_asked_about_repeated_images(store: GalleryStore, jobs: JobStor
     assert jobs.sources(jobs.staged(job), -1, 100) == []
 
 
+SIGNED = "https://me:secret@host/a.jpg?X-Amz-Signature=secret"
+
+
+def signed() -> SettledRows:
+    """Two rows, the second rejected."""
+    batch = columns(2, faults={1: "no face"}, digests=[b"a", b"b"])
+    return settled(batch | {"source": np.array([SIGNED] * 2, dtype=object)})
+
+
+def test_secrets_of_urls_are_not_told(jobs: JobStore) -> None:
+    with pytest.raises(RejectedPairsError, match=r"row 1 \(https://host/a\.jpg\): no face"):
+        settle(jobs, [signed()], fail_fast=True)
+    assert [row.source for row in jobs.rows(JOB)] == ["https://host/a.jpg"] * 2
+    assert [row.source for row in jobs.rejections(JOB, -1, 10)] == ["https://host/a.jpg"]
+
+
+def test_a_source_that_is_kept_is_kept_whole(jobs: JobStore) -> None:
+    """It is to be read again. What is rejected is not."""
+    (job,) = settle(jobs, [signed()], keep_sources=True)
+    assert jobs.sources(jobs.staged(job), -1, 10) == [(0, SIGNED, "person 0")]
+    assert [row.source for row in jobs.rejections(JOB, -1, 10)] == ["https://host/a.jpg"]
+
+
 def columns(
     count: int,
     *,
@@ -301,6 +324,12 @@ def test_ready_embeddings(store: GalleryStore, jobs: JobStore) -> None:
     (rejection,) = jobs.rejections(JOB, -1, 10)
     assert (rejection.position, rejection.source) == (1, "s3://b/t.parquet")
     assert (rejection.label, rejection.reason) == ("person 1", "not finite")
+
+
+def test_secrets_of_a_tables_url_are_not_told(jobs: JobStore) -> None:
+    table = "https://host/t.parquet?sig=secret"
+    settle(jobs, [settled_embeddings(embedding_rows(0, 2, faults={1: "zero"}), table)])
+    assert [row.source for row in jobs.rejections(JOB, -1, 10)] == ["https://host/t.parquet"]
 
 
 def test_ready_embeddings_without_ids(store: GalleryStore, jobs: JobStore) -> None:

@@ -1,11 +1,14 @@
 """What a store answers: in time or not, and its clients' errors in words of our own.
 
+A bucket that denies is unavailable: credentials end, also in the middle of a job.
+
 Clients that wait for minutes, or look for credentials for ever, are left behind.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -16,6 +19,7 @@ from serve_app.jobs.inputs.places import LOCAL, WEB, scheme_of, shown_place
 T = TypeVar("T")
 
 SILENT = "it does not answer, or not as such a store does"
+EMPTY = "InvalidRange"
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
@@ -58,7 +62,7 @@ def translated(place: str) -> Iterator[None]:
             raise UnavailableError(f"{shown_place(place)} can't be read: {SILENT}") from None
         raise InvalidRequestError(f"there is no {shown_place(place)}") from None
     except PermissionError:
-        raise InvalidRequestError(_denied(place)) from None
+        raise _denied(place) from None
     except IsADirectoryError:
         raise InvalidRequestError(f"{shown_place(place)} is a directory: name a file") from None
     except Exception as error:
@@ -69,18 +73,29 @@ def translated(place: str) -> Iterator[None]:
                 f"{shown_place(place)} can't be read: check how it is written"
             ) from None
         if _is_about_credentials(error):
-            raise InvalidRequestError(_denied(place)) from None
+            raise _denied(place) from None
+        if scheme_of(place) != LOCAL and _is_about_one_object(error):
+            raise InvalidRequestError(
+                f"{shown_place(place)} can't be read: it is empty, or its name is too long"
+            ) from None
         why = getattr(error, "strerror", None) if scheme_of(place) == LOCAL else None
         what = why or SILENT
         raise UnavailableError(f"{shown_place(place)} can't be read: {what}") from None
 
 
-def _denied(place: str) -> str:
+def _denied(place: str) -> FaceServeError:
     if scheme_of(place) == LOCAL:
-        return f"{shown_place(place)} may not be read by this user"
-    return (
+        return InvalidRequestError(f"{shown_place(place)} may not be read by this user")
+    return UnavailableError(
         f"{shown_place(place)} may not be read: give the cluster's environment credentials for it"
     )
+
+
+def _is_about_one_object(error: Exception) -> bool:
+    """S3 has no range of an empty object, which is what is asked for."""
+    response = getattr(error.__cause__, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return code == EMPTY or getattr(error, "errno", None) == errno.ENAMETOOLONG
 
 
 def _is_about_credentials(error: Exception) -> bool:

@@ -69,8 +69,8 @@ class Files:
         return {**self.__dict__, "_connected": {}, "_held": None}
 
     def facts(self, place: str) -> FileFacts:
-        """Raises InvalidRequestError if it is not there or may not be read, UnavailableError if
-        nobody answers in time."""
+        """Raises InvalidRequestError if it is not there or this user may not read it,
+        UnavailableError if nobody answers in time, or a bucket denies it."""
         if self._is_guarded(place):
             self._bounded(place, lambda: self._probe(place))
             return FileFacts(0, False, "")

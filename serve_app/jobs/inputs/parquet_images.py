@@ -10,7 +10,7 @@ import pyarrow as pa
 from serve_app.jobs.inputs.columns import check_types, image_columns, texts
 from serve_app.jobs.inputs.ids import AscendingIds
 from serve_app.jobs.inputs.parquet_files import ParquetTable
-from serve_app.jobs.inputs.row_making import RowMaker, kept_label, named_fault
+from serve_app.jobs.inputs.row_making import RowMaker
 from serve_app.jobs.inputs.rows import ImageRow
 
 NOT_UTF8 = "the path or the label is not UTF-8"
@@ -98,11 +98,6 @@ class ParquetImages:
                 continue
             image = batch.column(columns.image)[at].as_py()
             place, row = self._table.where(start + at)
-            yield ImageRow(
-                start + at,
-                written[at] or f"{place}#{row}",
-                kept_label(labels[at]),
-                image,
-                ids[at],
-                fault or named_fault(labels[at]) or (None if image else "has no bytes of an image"),
+            yield self._maker.row_with_image(
+                start + at, f"{place}#{row}", image, written[at], labels[at], ids[at], fault
             )

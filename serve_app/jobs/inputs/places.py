@@ -34,13 +34,15 @@ def placed(text: str) -> str:
     """The place that a user's text names: absolute, its scheme in its usual spelling.
 
     Raises InvalidRequestError for a text that names none: empty, with NUL, or a chain of fsspec's
-    (``zip::s3://``), which may lead anywhere.
+    (``zip::s3://``), which may lead anywhere; and for a URL with a user, which would be kept.
     """
     if not text or "\0" in text:
         raise InvalidRequestError("a path is empty or holds the character NUL")
     if "::" in text.partition("://")[0]:
         raise InvalidRequestError("a URL with :: before its scheme is not read: name the file")
     scheme = scheme_of(text)
+    if scheme != LOCAL and "@" in re.split(r"[/?#]", text.partition("://")[2], maxsplit=1)[0]:
+        raise InvalidRequestError("a URL with a user or a password is not read: leave them out")
     if scheme == "file":
         text, scheme = text.partition("://")[2], LOCAL
         if not text.startswith("/"):
@@ -77,12 +79,17 @@ def name_of(place: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
-def shown_place(place: str) -> str:
-    """For a message: without what may be secret in a URL (user, query), on one line, not too
-    long."""
-    if scheme_of(place) in WEB:
+def without_secrets(place: str) -> str:
+    """For a report: without what may be secret in a URL (user, query)."""
+    scheme = scheme_of(place)
+    if scheme in WEB:
         place = re.split(r"[?#]", place, maxsplit=1)[0]
-        place = re.sub(r"://[^/]*@", "://", place)
+    return place if scheme == LOCAL else re.sub(r"://[^/]*@", "://", place, count=1)
+
+
+def shown_place(place: str) -> str:
+    """For a message: without secrets, on one line, not too long."""
+    place = without_secrets(place)
     place = os.fsencode(place).decode("utf-8", "backslashreplace")
     place = "".join(letter if letter.isprintable() else "?" for letter in place)
     return place if len(place) <= MOST_SHOWN else f"{place[:MOST_SHOWN]}..."

@@ -13,7 +13,6 @@ from functools import partial
 from serve_app.config import FetchConfig, Limits
 from serve_app.errors import (
     FaceServeError,
-    FetchError,
     InvalidRequestError,
     TooLargeError,
     UnavailableError,
@@ -60,7 +59,8 @@ class ImageReader:
 
     def read(self, source: str) -> bytes:
         """All bytes of an image. Raises InvalidRequestError if it is not there, may not be read or
-        is not named as an image, FetchError, TooLargeError."""
+        is not named as an image, FetchError, TooLargeError; UnavailableError if a bucket does not
+        answer or denies it: so it may with all that follow."""
         scheme = scheme_of(source)
         if self._allowed is not None and not self._allowed.allows(source):
             raise InvalidRequestError(f"the image {OUTSIDE}")
@@ -71,7 +71,8 @@ class ImageReader:
         return self._object(source)
 
     def images(self, rows: Iterable[ImageRow]) -> Iterator[bytes | FaceServeError]:
-        """Of each row its image, or why there is none, in their order. Some are read ahead."""
+        """Of each row its image, or why there is none, in their order. Some are read ahead.
+        Raises UnavailableError, as ``read``."""
         waiting: deque[Future[bytes | FaceServeError]] = deque()
         for row in rows:
             waiting.append(self._threads.submit(partial(self._image, row)))
@@ -88,6 +89,8 @@ class ImageReader:
                 return self.read(row.source)
             self._check_size(len(row.image))
             return row.image
+        except UnavailableError:
+            raise
         except FaceServeError as error:
             return error
 
@@ -98,9 +101,7 @@ class ImageReader:
             # One request: its size is not asked for before.
             image = self._files.read(source, 0, self._max_bytes + 1)
         except InvalidRequestError:
-            raise InvalidRequestError("no such image, or it may not be read") from None
-        except (UnavailableError, ValueError):
-            raise FetchError("the object store did not deliver the image") from None
+            raise InvalidRequestError("no such image, or it is empty") from None
         self._check_size(len(image))
         return image
 

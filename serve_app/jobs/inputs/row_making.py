@@ -31,6 +31,24 @@ class RowMaker:
         fault = fault or named_fault(label) or lost
         return ImageRow(position, source, kept_label(label), id=number, fault=fault)
 
+    def row_with_image(
+        self,
+        position: int,
+        place: str,
+        image: bytes | None,
+        written: str | None,
+        label: str | None,
+        number: int | None = None,
+        fault: str | None = None,
+    ) -> ImageRow:
+        """Of an image that lies in a table at ``place``. It is called what ``written`` says where
+        that may be read, as it may be read there again."""
+        source, lost = self._source(written)
+        fault = fault or named_fault(label) or (None if image else "has no bytes of an image")
+        return ImageRow(
+            position, place if lost else source, kept_label(label), image, number, fault
+        )
+
     def _source(self, written: str | None) -> tuple[str, str | None]:
         if not written:
             return "", "has no path of an image"

@@ -26,7 +26,8 @@ def test_within() -> None:
         ("/a", OSError(errno.EIO, "Input/output error"), UnavailableError, "Input/output error"),
         ("/a", PermissionError("x"), InvalidRequestError, "/a may not be read by this user"),
         ("/a", IsADirectoryError("x"), InvalidRequestError, "/a is a directory: name a file"),
-        ("s3://b/a", PermissionError("x"), InvalidRequestError, "s3://b/a may not be.*credentials"),
+        ("s3://b/a", PermissionError("x"), UnavailableError, "s3://b/a may not be.*credentials"),
+        ("s3://b/a", OSError(errno.ENAMETOOLONG, "x"), InvalidRequestError, "name is too long"),
         (
             "s3://b/a",
             TimeoutError(),

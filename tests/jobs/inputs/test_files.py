@@ -90,8 +90,8 @@ def test_the_first_answer_is_not_waited_for_for_long() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "message", "calls"),
     [
-        (NoCredentialsError("x"), InvalidRequestError, "credentials", 1),
-        (PermissionError("x"), InvalidRequestError, "credentials", 1),
+        (NoCredentialsError("x"), UnavailableError, "credentials", 2),
+        (PermissionError("x"), UnavailableError, "credentials", 2),
         (FileNotFoundError("x"), InvalidRequestError, "there is no s3://b/a", 1),
         (ConnectionError("10.1.2.3"), UnavailableError, "does not answer", 2),
         (RuntimeError("10.1.2.3"), UnavailableError, "does not answer", 2),

@@ -14,13 +14,14 @@ from typing import Any
 import fsspec
 import pytest
 
-from serve_app.config import FetchConfig
+from serve_app.config import FetchConfig, Limits
 from serve_app.errors import FaceServeError, FetchError, InvalidRequestError
 from serve_app.jobs.inputs.allowed import AllowedInputs
 from serve_app.jobs.inputs.embeddings import Embeddings
 from serve_app.jobs.inputs.listed import ListedImages
 from serve_app.jobs.inputs.opening import open_input
 from serve_app.jobs.inputs.parquet_images import ParquetImages
+from serve_app.jobs.inputs.reading import ImageReader
 from tests.jobs.inputs.samples import files, pairs, put, request, vectors, write_table
 
 
@@ -193,6 +194,10 @@ def test_s3_by_its_own_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert sources(found)[0] == f"s3://bucket/x/{expected}"
         with pytest.raises(InvalidRequestError, match="there is no s3://missing/x"):
             open_input(request("s3://missing/x"), None)
+        store.pipe_file("bucket/x/empty.jpg", b"")
+        for name in ("empty", "missing"):
+            with pytest.raises(InvalidRequestError, match="no such image, or it is empty"):
+                ImageReader(Limits(), FetchConfig(), None).read(f"s3://bucket/x/{name}.jpg")
         for name, value in (("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", os.devnull),
                             ("AWS_SHARED_CREDENTIALS_FILE", os.devnull)):  # fmt: skip
             monkeypatch.setenv(name, value)

@@ -57,10 +57,24 @@ def test_bytes(tmp_path: Path) -> None:
     )
     rows = list(images.rows(0, 4))
     assert [row.image for row in rows] == [b"1", None, b"", b"4"]
-    assert [row.source for row in rows] == ["a"] + [
+    assert [row.source for row in rows] == [f"{tmp_path}/a"] + [
         f"{tmp_path}/t.parquet#{row}" for row in (1, 2, 3)
     ]
     assert [row.fault is None for row in rows] == [True, False, False, False]
+
+
+def test_bytes_that_say_they_were_elsewhere(tmp_path: Path) -> None:
+    """Where what is written names no place that may be read, the table is where the image is: the
+    source is kept, and read again."""
+    written = ["/etc/passwd", "../../x.jpg", "a\0b", "https://me:pw@host/a", "a.jpg"]
+    columns = {"bytes": [b"1"] * 5, "label": ["A"] * 5, "path": written}
+    file = write_table(tmp_path / "t.parquet", columns)
+    images = ParquetImages(ParquetTable(files(), [str(file)]), maker(tmp_path, str(tmp_path)))
+    rows = list(images.rows(0, 5))
+    assert [row.source for row in rows] == [f"{file}#{row}" for row in range(4)] + [
+        f"{tmp_path}/a.jpg"
+    ]
+    assert [row.fault for row in rows] == [None] * 5
 
 
 @pytest.mark.parametrize("group", [7, 100, 10_000])

@@ -15,6 +15,7 @@ from serve_app.jobs.inputs.places import (
     scheme_of,
     shown_place,
     under,
+    without_secrets,
 )
 
 
@@ -35,10 +36,26 @@ def test_places_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert placed("GCS://bucket/a") == "gs://bucket/a"
 
 
-@pytest.mark.parametrize("text", ["", "a\0b", "zip::s3://bucket/a.zip", "file://host/a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a\0b",
+        "zip::s3://bucket/a.zip",
+        "file://host/a",
+        "https://me:secret@host/a",
+        "s3://me:secret@bucket/a",
+    ],
+)
 def test_no_places(text: str) -> None:
-    with pytest.raises(InvalidRequestError):
+    with pytest.raises(InvalidRequestError) as caught:
         placed(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_at_sign_may_be_in_a_path() -> None:
+    assert placed("s3://bucket/me@home.jpg") == "s3://bucket/me@home.jpg"
+    assert placed("https://host?mail=me@home") == "https://host?mail=me@home"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +75,16 @@ def test_beside(place: str, expected: str) -> None:
 )  # fmt: skip
 def test_under(root: str, written: str, expected: str) -> None:
     assert under(root, written) == expected
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [("https://me:secret@host/a.jpg?X-Amz-Signature=secret#1", "https://host/a.jpg"),
+     ("ftp://me:secret@host/a", "ftp://host/a"), ("s3://bucket/a?b@c.jpg", "s3://bucket/a?b@c.jpg"),
+     ("/a/b?c#4", "/a/b?c#4"), ("/" + "a" * 5000, "/" + "a" * 5000)],
+)  # fmt: skip
+def test_without_secrets(place: str, expected: str) -> None:
+    assert without_secrets(place) == expected
 
 
 def test_shown_without_secrets() -> None:

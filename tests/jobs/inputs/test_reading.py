@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import pickle
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from serve_app.config import FetchConfig, Limits
-from serve_app.errors import FaceServeError, FetchError, InvalidRequestError, TooLargeError
+from serve_app.errors import (
+    FaceServeError,
+    FetchError,
+    InvalidRequestError,
+    TooLargeError,
+    UnavailableError,
+)
 from serve_app.jobs.inputs.allowed import AllowedInputs
 from serve_app.jobs.inputs.files import Files
 from serve_app.jobs.inputs.reading import THREADS, ImageReader
@@ -55,14 +62,53 @@ def test_objects_of_a_bucket() -> None:
 
 
 class Broken:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
     def cat_file(self, path: str, start: int | None, end: int | None) -> bytes:
-        raise ConnectionError("10.1.2.3")
+        raise self._error
 
 
-def test_a_bucket_that_does_not_answer() -> None:
-    connected = Files(FetchConfig(), None, {**MEMORY, "s3": Broken})
-    with pytest.raises(FetchError, match=r"^the object store did not deliver the image$"):
-        reader(connected=connected).read("s3://b/a.jpg")
+def broken(error: Exception) -> ImageReader:
+    return reader(connected=Files(FetchConfig(), None, {**MEMORY, "s3": lambda: Broken(error)}))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConnectionError("10.1.2.3"), "does not answer"),
+        (TimeoutError(), "does not answer"),
+        (PermissionError("The provided token has expired."), "may not be read: .*credentials"),
+    ],
+)
+def test_a_bucket_that_is_silent_or_closed_is_not_the_rows_fault(
+    error: Exception, message: str
+) -> None:
+    """Else all rows after the end of a token would be left out, and the rest published."""
+    with pytest.raises(UnavailableError, match=message) as caught:
+        list(broken(error).images([row("s3://b/a.jpg")]))
+    assert "10.1.2.3" not in str(caught.value)
+
+
+def of_s3(error: OSError, code: str) -> OSError:
+    """As s3fs raises it."""
+    error.__cause__ = RuntimeError("ClientError")
+    error.__cause__.response = {"Error": {"Code": code}}  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError("x"),
+        OSError(errno.ENAMETOOLONG, "KeyTooLongError"),
+        of_s3(OSError(errno.EINVAL, "The requested range is not satisfiable"), "InvalidRange"),
+    ],
+)
+def test_an_object_that_is_missing_or_empty_is_the_rows_fault(error: Exception) -> None:
+    (answer,) = broken(error).images([row("s3://b/a.jpg")])
+    assert isinstance(answer, InvalidRequestError)
+    assert str(answer) == "no such image, or it is empty"
 
 
 async def test_urls_are_guarded_also_for_users_of_the_cluster() -> None:
