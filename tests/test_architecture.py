@@ -163,3 +163,10 @@ def test_no_file_names_a_machine_path_or_a_registry() -> None:
         for match in forbidden.finditer(path.read_bytes())
     ]
     assert found == []
+
+
+def test_what_the_threat_model_leans_on_is_there() -> None:
+    words = re.findall(r"`([\w./-]+/[\w.-]*)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(words) > 20
+    places = [ROOT, ROOT / "tests"]
+    assert [word for word in words if not any((one / word).exists() for one in places)] == []
