@@ -59,11 +59,13 @@ soak-load: $(DEV) ## Load a service of its own for half an hour: no error, memor
 setup: $(DEV) ## Bring .venv up to date and do nothing else
 
 .PHONY: lint
-lint: $(DEV) ## Run the fast checks only: ruff, mypy, layers
+lint: $(DEV) ## Run the fast checks only: ruff, mypy, layers, bandit, pip-audit
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive serve_app deploy requirements
+	@$(BIN)/python -m requirements.vulnerabilities
 
 .PHONY: bench
 bench: $(DEV) ## Write one report: networks, pipeline, service, PaddleX (15 minutes; ARGS=--quick)

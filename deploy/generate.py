@@ -22,6 +22,8 @@ DATA_DIR = "/var/lib/face-serve"
 """A volume of every pod."""
 HTTP_PORT = 8000
 """Ray's own convention; 8080 is where KubeRay lets Ray export metrics."""
+EVERYWHERE = "0.0.0.0"  # nosec B104 # in a pod, where the NetworkPolicy says who reaches it
+SCRATCH = "/tmp"  # nosec B108 # a volume of the pod's own
 LABEL = "face-serve/"
 """Before a stage's name: the label of the nodes that are for it."""
 
@@ -35,7 +37,7 @@ def for_kubernetes(content: dict[str, Any]) -> dict[str, Any]:
     """A file of configs/serve for a cluster: reachable, on each stage's own nodes, with the paths
     of the image."""
     changed = content | {"proxy_location": "EveryNode"}
-    changed["http_options"] = content["http_options"] | {"host": "0.0.0.0", "port": HTTP_PORT}  # noqa: S104
+    changed["http_options"] = content["http_options"] | {"host": EVERYWHERE, "port": HTTP_PORT}
     changed["applications"] = [_application(one) for one in content["applications"]]
     return changed
 
@@ -64,7 +66,7 @@ def environment() -> dict[str, str]:
         "RAY_SERVE_HAPROXY_BINARY_PATH": "/usr/local/bin/face-serve-haproxy",
         "FACE_SERVE_CACHE": f"{DATA_DIR}/cache",
         # The image's own home is read-only as all of it: libraries keep caches there.
-        "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own
+        "HOME": SCRATCH,
     }
 
 

@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from requirements.vulnerabilities import SKIPPED
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "serve_app"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -33,12 +35,27 @@ UNMIRRORED_FOLDERS = {
     "index/store/migrations": "every store test migrates an empty database",
 }
 
+SHIPPED = ["serve_app", "deploy", "requirements"]
+"""What bandit looks at: what runs where faces are, what writes its manifests, what checks it."""
+
 TOOLS = {
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],
     "mypy": ["-m", "mypy"],
+    "bandit": [
+        "-m",
+        "bandit",
+        "--quiet",
+        "--configfile",
+        "pyproject.toml",
+        "--recursive",
+        *SHIPPED,
+    ],
     "import-linter": ["-c", "from importlinter.cli import lint_imports_command as run; run()"],
 }
+
+
+EXPLAINED = re.compile(r"# nosec B\d{3}(, B\d{3})* # \w+")
 
 
 def name(path: Path) -> str:
@@ -52,6 +69,27 @@ def test_tool_has_no_complaint(tool: str) -> None:
         [sys.executable, *TOOLS[tool]], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, f"{tool}:\n{run.stdout}{run.stderr}"
+
+
+@pytest.mark.timeout(600)
+def test_nothing_that_is_pinned_is_known_to_be_vulnerable() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "requirements.vulnerabilities"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    if run.stdout.startswith(SKIPPED):
+        pytest.skip(run.stdout.strip())
+
+
+def test_every_exception_from_bandit_is_named_and_explained() -> None:
+    paths = [path for folder in SHIPPED for path in (ROOT / folder).rglob("*.py")]
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    bare = [line for line in lines if "nosec" in line and not EXPLAINED.search(line)]
+    assert bare == [], "write `# nosec BXXX # why`"
 
 
 def test_modules_are_small() -> None:
@@ -125,3 +163,10 @@ def test_no_file_names_a_machine_path_or_a_registry() -> None:
         for match in forbidden.finditer(path.read_bytes())
     ]
     assert found == []
+
+
+def test_what_the_threat_model_leans_on_is_there() -> None:
+    words = re.findall(r"`([\w./-]+/[\w.-]*)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(words) > 20
+    places = [ROOT, ROOT / "tests"]
+    assert [word for word in words if not any((one / word).exists() for one in places)] == []

@@ -57,4 +57,4 @@ def main() -> None:
             sys.exit(f"face-serve-haproxy: this Ray's HAProxy template is not known: {error}")
     os.environ.pop("RAY_SERVE_HAPROXY_BINARY_PATH", None)  # it names this program
     binary = get_haproxy_binary()
-    os.execv(binary, [binary, *arguments])  # noqa: S606 - the program Ray ships, Ray's arguments
+    os.execv(binary, [binary, *arguments])  # nosec B606 # the program Ray ships, Ray's arguments

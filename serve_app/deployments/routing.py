@@ -39,7 +39,7 @@ class LeastBusyRouter(FIFOMixin, RequestRouter):  # type: ignore[misc] # Ray has
     ) -> list[list[RunningReplica]]:
         """One rank, the longest at rest first."""
         # Several ingresses would else send their first calls to the same replica.
-        ranked = random.sample(candidate_replicas, len(candidate_replicas))
+        ranked = random.sample(candidate_replicas, len(candidate_replicas))  # nosec B311 # spreads calls
         ranked.sort(key=lambda replica: self._last_turn.get(replica.replica_id, 0))
         self._last_turn = {
             replica.replica_id: self._last_turn.get(replica.replica_id, 0) for replica in ranked

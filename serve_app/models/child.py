@@ -35,13 +35,14 @@ class ChildCrashError(ChildError):
 class Child:
     """``python -m module lifetime arguments...``, ended by ``close`` or after ``lifetime_s``.
 
-    It imports from where this process does. Its own output goes nowhere.
+    It imports from where this process does, and from the folder that it is in no more than this
+    one. Its own output goes nowhere.
     """
 
     def __init__(self, module: str, arguments: Sequence[str], lifetime_s: float) -> None:
-        command = [sys.executable, "-m", module, str(int(lifetime_s) + 1), *arguments]
+        command = [sys.executable, "-P", "-m", module, str(int(lifetime_s) + 1), *arguments]
         folders = [folder or os.getcwd() for folder in sys.path]  # noqa: PTH109
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
+        self._process = subprocess.Popen(  # nosec B603 # this Python, our own module
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -104,7 +104,7 @@ class _Play:
             TURN_MS if machine.processors < sum(one.servers for one in stations) else 1e12
         )
         self._mean_ms = None if rate is None else 1e3 / rate
-        self._chance = random.Random(seed)  # noqa: S311 # not for secrets
+        self._chance = random.Random(seed)  # nosec B311 # a simulation's chance
         self._events: list[tuple[float, int, _Work | None]] = []
         self._ready: tuple[deque[_Work], deque[_Work]] = (deque(), deque())
         self._number, self._now, self._left = 0, 0.0, requests

@@ -28,6 +28,15 @@ def test_it_is_asked_line_by_line_and_imports_from_where_we_do(
         assert child.ask("two", 60)["line"] == "two"
 
 
+def test_nothing_is_imported_from_the_folder_that_a_user_happens_to_be_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "json.py").write_text("raise SystemExit('not the library')", encoding="utf-8")
+    with Child(OBEDIENT, ["echo"], 60) as child:
+        assert str(tmp_path) not in child.ask("one", 60)["path"]
+
+
 @pytest.mark.parametrize(
     ("order", "reason"),
     [

@@ -240,7 +240,7 @@ def _try_apart(index_type: str, dimension: int, metric: Metric, limit_s: float) 
     """What ``gallery.trial`` says in a process of its own: FAISS ends ours for some strings."""
     spec = {"index_type": index_type, "dimension": dimension, "metric": metric.value}
     try:
-        run = subprocess.run(
+        run = subprocess.run(  # nosec B603 # this Python, our own module; the string is data
             [sys.executable, "-P", "-m", "serve_app.index.gallery.trial"],
             input=json.dumps(spec),
             capture_output=True,

@@ -87,7 +87,7 @@ def read_idmap(file: Path) -> IdMapIndex:
     """Raises ValueError that says what is wrong, without the path."""
     if not file.is_file():
         raise ValueError(f"{file.name} is missing")
-    with subprocess.Popen(  # noqa: S603 - this Python, this module, and a file's name as data
+    with subprocess.Popen(  # nosec B603 # this Python, this module, a file's name as data
         [sys.executable, "-P", "-m", "serve_app.index.gallery.paddlex", str(file)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -76,7 +76,7 @@ class Transactions:
                     logger.error("database: %s", name)
                     raise UnavailableError(UNAVAILABLE) from None
                 logger.warning("database: %s, trying again", name)
-            time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries
+            time.sleep(pause_s * random.uniform(0.5, 1.5))  # nosec B311 # spreads retries
             pause_s *= 2
 
 

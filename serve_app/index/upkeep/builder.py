@@ -41,7 +41,7 @@ class BuildOrder:
 def start(order: BuildOrder) -> subprocess.Popen[bytes]:
     """The building process; its exit code is BUILT, NOTHING_TO_DO or anything else for a failure,
     and its standard error ends with the reason."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # nosec B603 # this Python, this module
         [sys.executable, "-P", "-m", "serve_app.index.upkeep.builder"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

@@ -1,0 +1,1 @@
+"""The locks, and what holds them against published vulnerabilities."""
