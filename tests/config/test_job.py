@@ -27,6 +27,7 @@ EVERYTHING: dict[str, Any] = {
     "duplicates": "skip",
     "same_face": 0.6,
     "keep_sources": True,
+    "in_place_of": f"{0:032x}@7",
     "report": "/tmp/report.parquet",
 }
 
