@@ -1,5 +1,5 @@
-"""Each stage has nodes of its own, with room for all replicas that the Serve file allows, and none of
-its pods is left without one."""
+"""Each stage has nodes of its own, with room for all replicas that the Serve file allows, and none
+of its pods is left without one."""
 
 from __future__ import annotations
 
