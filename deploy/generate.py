@@ -62,6 +62,8 @@ def environment() -> dict[str, str]:
         # Should the operator not know authOptions, Ray then refuses to start without a token.
         "RAY_AUTH_MODE": "token",
         "RAY_SERVE_HAPROXY_BINARY_PATH": "/usr/local/bin/face-serve-haproxy",
+        # Of a pod that ends; Ray's 30 s are less than a request may take, 120 s is what a pod has.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "75",
         "FACE_SERVE_CACHE": f"{DATA_DIR}/cache",
         # The image's own home is read-only as all of it: libraries keep caches there.
         "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own

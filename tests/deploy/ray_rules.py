@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from deploy.generate import IN_IMAGE
-from serve_app.config import parse_service_args
+from serve_app.config import Limits, parse_service_args
 from serve_app.deployments.serve_file import serve_file_mistakes
 from serve_app.errors import ConfigError
 from tests.deploy import placement_rules
@@ -40,6 +40,7 @@ def complaints(documents: list[Document]) -> Iterator[str]:
         content = _content(service["spec"].get("serveConfigV2", ""))
         yield from placement_rules.complaints(content, list(pods_of(service))[1:])
         yield from _http(content, list(pods_of(service)))
+        yield from _drain(content, next(pods_of(service)), documents)
     for job in of_kind(documents, "RayJob"):
         yield from _bulk_job(job, documents)
 
@@ -126,6 +127,17 @@ def _upgrade(spec: Mapping[str, Any]) -> Iterator[str]:
     )
     if spec.get("rayClusterDeletionDelaySeconds", 60) <= timeout:
         yield "rayClusterDeletionDelaySeconds: requests of the old cluster may take longer"
+
+
+def _drain(content: Mapping[str, Any], head: Pod, documents: list[Document]) -> Iterator[str]:
+    """A pod that ends: what its replicas have under way is finished, Ray ends before Kubernetes
+    kills it."""
+    (application,) = content["applications"]
+    limits = application["args"].get("limits", {})
+    timeout = limits.get("request_timeout_s", Limits().request_timeout_s)
+    drain = float(environment(head, documents).get("RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S", 30))
+    if not timeout < drain < head.spec["terminationGracePeriodSeconds"]:
+        yield "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S is not between a request's and a pod's time"
 
 
 def _http(content: Mapping[str, Any], pods: list[Pod]) -> Iterator[str]:
