@@ -144,6 +144,10 @@ class ConfigError(FaceServeError):
     code = "invalid_config"
 
 
+class NewerSchemaError(ConfigError):
+    """The database was written by a newer version."""
+
+
 class ModelError(FaceServeError):
     """A model's files are missing, of another digest, or don't fit the pipeline."""
 

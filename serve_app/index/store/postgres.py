@@ -11,7 +11,7 @@ from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from serve_app.errors import ConfigError
-from serve_app.index.store.engine import migrations, revisions, upgrade
+from serve_app.index.store.engine import NEWER, migrations, refused, revisions, upgrade
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ ABANDONED_S = 60
 MIGRATION_LOCK = 0x66616365
 """Of PostgreSQL's advisory locks: one process migrates at a time."""
 
-NEWER = "was written by a newer version of this service: run that one"
 OLDER = "has an older schema: run `face-serve db upgrade` once, then start again"
 FORGETFUL = "has synchronous_commit off: it would forget acknowledged changes; turn it on"
 EMPTY = "has no galleries' tables yet: run `face-serve db upgrade` once, then start again"
@@ -61,7 +60,7 @@ def open_postgres(url: URL, busy_timeout_s: float, *, migrate: bool) -> Engine:
             _migrate(engine)
         found, newest = revisions(engine)
         if found != newest:
-            raise ConfigError(f"{name} {_difference(engine, found)}")
+            raise refused(name, _difference(engine, found))
         with engine.connect() as connection:
             durable = connection.execute(text("SHOW synchronous_commit")).scalar()
         if durable == "off":
@@ -69,7 +68,7 @@ def open_postgres(url: URL, busy_timeout_s: float, *, migrate: bool) -> Engine:
     except (DBAPIError, CommandError) as error:
         engine.dispose()
         logger.error("%s: %s", name, type(getattr(error, "orig", error)).__name__)
-        raise ConfigError(f"{name} {_complaint(error)}") from None
+        raise refused(name, _complaint(error)) from None
     except ConfigError:
         engine.dispose()
         raise
