@@ -45,6 +45,7 @@ STATUS: dict[str, int] = {
     "deadline_exceeded": 504,
     "internal": 500,
     "invalid_config": 500,
+    "newer_schema": 500,
     "invalid_model": 500,
 }
 """HTTP status of each ``FaceServeError.code``."""
