@@ -20,6 +20,8 @@ IN_IMAGE = "/srv/face-serve"
 """Where deploy/Dockerfile puts ``configs``."""
 DATA_DIR = "/var/lib/face-serve"
 """A volume of every pod."""
+DATABASE = "env:FACE_SERVE_DATABASE_URL"
+"""Without it a service does not start: else each pod would have galleries of its own."""
 HTTP_PORT = 8000
 """Ray's own convention; 8080 is where KubeRay lets Ray export metrics."""
 LABEL = "face-serve/"
@@ -41,7 +43,7 @@ def for_kubernetes(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _application(application: dict[str, Any]) -> dict[str, Any]:
-    args = application["args"] | {"data_dir": DATA_DIR}
+    args = application["args"] | {"database_url": DATABASE, "data_dir": DATA_DIR}
     if args["pipeline"].endswith(".yaml"):
         args["pipeline"] = f"{IN_IMAGE}/{args['pipeline']}"
     return application | {

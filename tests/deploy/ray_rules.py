@@ -40,6 +40,7 @@ def complaints(documents: list[Document]) -> Iterator[str]:
         content = _content(service["spec"].get("serveConfigV2", ""))
         yield from placement_rules.complaints(content, list(pods_of(service))[1:])
         yield from _http(content, list(pods_of(service)))
+        yield from _database(content)
         yield from _drain(content, next(pods_of(service)), documents)
     for job in of_kind(documents, "RayJob"):
         yield from _bulk_job(job, documents)
@@ -127,6 +128,12 @@ def _upgrade(spec: Mapping[str, Any]) -> Iterator[str]:
     )
     if spec.get("rayClusterDeletionDelaySeconds", 60) <= timeout:
         yield "rayClusterDeletionDelaySeconds: requests of the old cluster may take longer"
+
+
+def _database(content: Mapping[str, Any]) -> Iterator[str]:
+    for application in content["applications"]:
+        if application["args"].get("database_url") != "env:FACE_SERVE_DATABASE_URL":
+            yield "args.database_url: a pod without the variable would have galleries of its own"
 
 
 def _drain(content: Mapping[str, Any], head: Pod, documents: list[Document]) -> Iterator[str]:
