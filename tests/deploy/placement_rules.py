@@ -25,7 +25,7 @@ def complaints(content: Mapping[str, Any], workers: list[Pod]) -> Iterator[str]:
             yield f"{stage['name']}: {len(homes)} worker groups have the labels it asks for"
             continue
         (home,) = homes
-        least, most = _replicas(stage)
+        least, most = replicas(stage)
         together = _together(stage, home)
         if home.least > 1 and together > 1:  # its budget then refuses every drain
             yield f"{stage['name']}: {together} of its replicas fit on one pod, another stays empty"
@@ -61,7 +61,7 @@ def _is_home(pod: Pod, stage: Mapping[str, Any]) -> bool:
     return bool(selector) and selector.items() <= dict(pod.node_labels or {}).items()
 
 
-def _replicas(stage: Mapping[str, Any]) -> tuple[int, int]:
+def replicas(stage: Mapping[str, Any]) -> tuple[int, int]:
     """The fewest and the most."""
     if scaling := stage.get("autoscaling_config"):
         return scaling["min_replicas"], scaling["max_replicas"]
