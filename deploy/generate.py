@@ -66,6 +66,10 @@ def environment() -> dict[str, str]:
         "RAY_SERVE_HAPROXY_BINARY_PATH": "/usr/local/bin/face-serve-haproxy",
         # Of a pod that ends; Ray's 30 s are less than a request may take, 120 s is what a pod has.
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "75",
+        # Ray's logs lie in /tmp, a volume of 8 GiB: its default for a file is 512 MiB, and none for
+        # the output of workers, where request_log writes.
+        "RAY_ROTATION_MAX_BYTES": str(100 * 2**20),
+        "RAY_ROTATION_BACKUP_COUNT": "3",
         "FACE_SERVE_CACHE": f"{DATA_DIR}/cache",
         # The image's own home is read-only as all of it: libraries keep caches there.
         "HOME": "/tmp",  # noqa: S108 - a volume of the pod's own

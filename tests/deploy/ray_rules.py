@@ -25,6 +25,7 @@ NEEDED = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(256 * 2**20),
     "RAY_AUTH_MODE": "token",
+    "RAY_ROTATION_MAX_BYTES": str(100 * 2**20),
 }
 
 STRATEGIES = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
