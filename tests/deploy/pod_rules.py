@@ -26,6 +26,8 @@ def complaints(pods: list[Pod]) -> Iterator[str]:
 def _pod(pod: Pod) -> Iterator[str]:
     if pod.spec.get("terminationGracePeriodSeconds", 30) < GRACE_S:
         yield f"terminationGracePeriodSeconds is below {GRACE_S}"
+    if pod.group and "app.kubernetes.io/name" in pod.labels:
+        yield "app.kubernetes.io/name is KubeRay's: its Service of the head would select no pod"
     rights = pod.spec.get("securityContext", {})
     if not rights.get("runAsNonRoot") or not rights.get("runAsUser"):
         yield "it may run as root"

@@ -107,7 +107,7 @@ def _policies(documents: list[Document], pods: list[Pod], name: str) -> Iterator
             yield f"NetworkPolicy {policy['metadata']['name']} keeps NodeLocal DNSCache out"
     selectors = [policy["spec"]["podSelector"] for policy in policies]
     if name == "job":  # the service's covers it: the same label
-        selectors = [{"matchLabels": {"app.kubernetes.io/name": "face-serve"}}]
+        selectors = [{"matchLabels": {"face-serve/part": "service"}}]
     for pod in pods:
         if not any(pod.is_chosen_by(selector) for selector in selectors):
             yield f"{pod.name}: no NetworkPolicy covers it"
