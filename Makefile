@@ -120,8 +120,8 @@ lock: $(DEV) ## Write requirements/*.lock anew from pyproject.toml (ARGS=--upgra
 	@echo '==> requirements/cpu.lock'
 	@$(COMPILE) --extra cpu --output-file requirements/cpu.lock
 	@echo '==> requirements/image.lock'
-	@$(COMPILE) --extra cpu --extra s3 --extra gcs --constraint requirements/cpu.lock \
-		--output-file requirements/image.lock
+	@$(COMPILE) --extra cpu --extra s3 --extra gcs --extra otlp \
+		--constraint requirements/cpu.lock --output-file requirements/image.lock
 	@echo '==> requirements/dev.lock'
 	@$(COMPILE) --extra cpu --extra dev --constraint requirements/cpu.lock \
 		--output-file requirements/dev.lock

@@ -20,6 +20,8 @@ IN_IMAGE = "/srv/face-serve"
 """Where deploy/Dockerfile puts ``configs``."""
 DATA_DIR = "/var/lib/face-serve"
 """A volume of every pod."""
+DATABASE = "env:FACE_SERVE_DATABASE_URL"
+"""Without it a service does not start: else each pod would have galleries of its own."""
 HTTP_PORT = 8000
 """Ray's own convention; 8080 is where KubeRay lets Ray export metrics."""
 EVERYWHERE = "0.0.0.0"  # nosec B104 # in a pod, where the NetworkPolicy says who reaches it
@@ -43,7 +45,7 @@ def for_kubernetes(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _application(application: dict[str, Any]) -> dict[str, Any]:
-    args = application["args"] | {"data_dir": DATA_DIR}
+    args = application["args"] | {"database_url": DATABASE, "data_dir": DATA_DIR}
     if args["pipeline"].endswith(".yaml"):
         args["pipeline"] = f"{IN_IMAGE}/{args['pipeline']}"
     return application | {
@@ -64,6 +66,12 @@ def environment() -> dict[str, str]:
         # Should the operator not know authOptions, Ray then refuses to start without a token.
         "RAY_AUTH_MODE": "token",
         "RAY_SERVE_HAPROXY_BINARY_PATH": "/usr/local/bin/face-serve-haproxy",
+        # Of a pod that ends; Ray's 30 s are less than a request may take, 120 s is what a pod has.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "75",
+        # Ray's logs lie in /tmp, a volume of 8 GiB: its default for a file is 512 MiB, and none for
+        # the output of workers, where request_log writes.
+        "RAY_ROTATION_MAX_BYTES": str(100 * 2**20),
+        "RAY_ROTATION_BACKUP_COUNT": "3",
         "FACE_SERVE_CACHE": f"{DATA_DIR}/cache",
         # The image's own home is read-only as all of it: libraries keep caches there.
         "HOME": SCRATCH,

@@ -150,6 +150,12 @@ class DatabaseAwayError(ConfigError):
     code = "database_away"
 
 
+class NewerSchemaError(ConfigError):
+    """The database was written by a newer version."""
+
+    code = "newer_schema"
+
+
 class ModelError(FaceServeError):
     """A model's files are missing, of another digest, or don't fit the pipeline."""
 

@@ -46,6 +46,7 @@ STATUS: dict[str, int] = {
     "internal": 500,
     "invalid_config": 500,
     "database_away": 503,
+    "newer_schema": 500,
     "invalid_model": 500,
 }
 """HTTP status of each ``FaceServeError.code``."""

@@ -52,6 +52,7 @@ from serve_app.types import (
 READERS = 2
 JOB_WRITERS = 1
 CHECKERS = 1
+PROBERS = 1
 Result = TypeVar("Result")
 
 GROUP_COMMIT = BatchSettings(slots=1, max_cost=2000, max_queue_cost=100_000, overtake_s=0)
@@ -124,6 +125,8 @@ class Index:
         # Apart from both: starting a host asks Ray.
         self._job_writers = ThreadPoolExecutor(JOB_WRITERS, thread_name_prefix="job-write")
         self._checkers = ThreadPoolExecutor(CHECKERS, thread_name_prefix="check")
+        # Apart from all: a store that answers must not seem down because others are waited for.
+        self._probers = ThreadPoolExecutor(PROBERS, thread_name_prefix="store-ready")
 
     def close(self) -> None:
         """For tests: Ray ends replicas with their process."""
@@ -145,7 +148,7 @@ class Index:
         def ask() -> None:
             self._store.describe(["ready"], patient=False)
 
-        return await self._in(self._checkers, ask)
+        return await self._in(self._probers, ask)
 
     async def search(self, call: StageCall[SearchRequest]) -> StageReply[Answer]:
         return await self._searches.answer(call)

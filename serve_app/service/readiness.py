@@ -7,6 +7,7 @@ lasts and for ``KEEP_S`` after it. Must not know what is asked: each check says 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -48,7 +49,10 @@ class Readiness:
         """Every stage, and that it is ready. Raises UnavailableError that says of each stage that
         is not what to do."""
         if self._look is None or (self._look.done() and self._clock() >= self._until):
-            self._look = asyncio.get_running_loop().create_task(self._looked())
+            # With no one's deadline or cancellation: those of who asks first are not the others'.
+            self._look = asyncio.get_running_loop().create_task(
+                self._looked(), context=contextvars.Context()
+            )
         # Whoever goes away must not take the look from the others.
         found = await asyncio.shield(self._look)
         wrong = [

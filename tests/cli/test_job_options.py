@@ -86,7 +86,8 @@ def test_words_are_for_people_too() -> None:
         "staff", "s3://bucket/people", "--mode", "replace", "--kind", "table", "--root", "/photos",
         "--model-id", "sface@1", "--pipeline", "/etc/pipeline.yaml", "--index-type", "HNSW32",
         "--metric", "L2", "--max-rejected", "5%", "--fail-fast", "--skip-duplicates",
-        "--same-face", "0.6", "--keep-sources", "--report", "/tmp/report.parquet",
+        "--same-face", "0.6", "--keep-sources", "--in-place-of", f"{0:032x}@7",
+        "--report", "/tmp/report.parquet",
     ]  # fmt: skip
 
 

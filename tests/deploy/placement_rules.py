@@ -1,7 +1,9 @@
-"""Each stage has nodes of its own, with room for all replicas that the Serve file allows."""
+"""Each stage has nodes of its own, with room for all replicas that the Serve file allows, and none
+of its pods is left without one."""
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,9 +25,14 @@ def complaints(content: Mapping[str, Any], workers: list[Pod]) -> Iterator[str]:
             yield f"{stage['name']}: {len(homes)} worker groups have the labels it asks for"
             continue
         (home,) = homes
-        least, most = _replicas(stage)
+        least, most = replicas(stage)
+        together = _together(stage, home)
+        if home.least > 1 and together > 1:  # its budget then refuses every drain
+            yield f"{stage['name']}: {together} of its replicas fit on one pod, another stays empty"
+        if together and (least > home.least * together or most > home.most * together):
+            yield f"{home.name}: its pods have too little room for {most} {stage['name']}"
         for name, resource in RESOURCES.items():
-            each = stage["ray_actor_options"].get(name, 1 if name == "num_cpus" else 0)
+            each = _each(stage, name)
             if each > home.capacity(resource):
                 yield f"{stage['name']}: a replica asks for more {resource} than a pod has"
             fewest[home.name, resource] += least * each
@@ -37,12 +44,24 @@ def complaints(content: Mapping[str, Any], workers: list[Pod]) -> Iterator[str]:
                 yield f"{pod.name}: its pods have too little {resource} for all their replicas"
 
 
+def _each(stage: Mapping[str, Any], name: str) -> float:
+    """What a replica asks for."""
+    return float(stage["ray_actor_options"].get(name, 1 if name == "num_cpus" else 0))
+
+
+def _together(stage: Mapping[str, Any], home: Pod) -> int:
+    """The most replicas of the stage that one pod may get."""
+    asked = {resource: _each(stage, name) for name, resource in RESOURCES.items()}
+    fits = [home.capacity(one) / each + FORGIVEN for one, each in asked.items() if each]
+    return int(min([*fits, stage.get("max_replicas_per_node") or sys.maxsize]))
+
+
 def _is_home(pod: Pod, stage: Mapping[str, Any]) -> bool:
     selector = stage.get("ray_actor_options", {}).get("label_selector")
     return bool(selector) and selector.items() <= dict(pod.node_labels or {}).items()
 
 
-def _replicas(stage: Mapping[str, Any]) -> tuple[int, int]:
+def replicas(stage: Mapping[str, Any]) -> tuple[int, int]:
     """The fewest and the most."""
     if scaling := stage.get("autoscaling_config"):
         return scaling["min_replicas"], scaling["max_replicas"]

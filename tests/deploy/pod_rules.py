@@ -9,7 +9,7 @@ from typing import Any
 from tests.deploy.pods import Pod
 
 GRACE_S = 90
-"""Ray drains a node for 30 s, Serve's ingress replicas for as long again."""
+"""Ray drains a node for 75 s (``deploy.generate``); the rest is for its processes to end."""
 
 PINNED = re.compile(r"[a-z0-9./-]+:[a-zA-Z0-9_.-]*\d[a-zA-Z0-9_.-]*(@sha256:[0-9a-f]{64})?")
 SECRET = re.compile(r"password|token|secret|credential|_url$|access_key", re.I)
@@ -26,6 +26,8 @@ def complaints(pods: list[Pod]) -> Iterator[str]:
 def _pod(pod: Pod) -> Iterator[str]:
     if pod.spec.get("terminationGracePeriodSeconds", 30) < GRACE_S:
         yield f"terminationGracePeriodSeconds is below {GRACE_S}"
+    if pod.group and "app.kubernetes.io/name" in pod.labels:
+        yield "app.kubernetes.io/name is KubeRay's: its Service of the head would select no pod"
     rights = pod.spec.get("securityContext", {})
     if not rights.get("runAsNonRoot") or not rights.get("runAsUser"):
         yield "it may run as root"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -11,9 +12,10 @@ from typing import Any
 import yaml
 
 from deploy.generate import IN_IMAGE
-from serve_app.config import parse_service_args
+from serve_app.config import Limits, parse_service_args
 from serve_app.deployments.serve_file import serve_file_mistakes
 from serve_app.errors import ConfigError
+from serve_app.index.store.postgres import CONNECTIONS
 from tests.deploy import placement_rules
 from tests.deploy.overlays import ROOT, Document, of_kind
 from tests.deploy.pods import Pod, pods_of, ray_cluster
@@ -23,6 +25,7 @@ NEEDED = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(256 * 2**20),
     "RAY_AUTH_MODE": "token",
+    "RAY_ROTATION_MAX_BYTES": str(100 * 2**20),
 }
 
 STRATEGIES = ("NewCluster", "NewClusterWithIncrementalUpgrade", "None")
@@ -40,6 +43,8 @@ def complaints(documents: list[Document]) -> Iterator[str]:
         content = _content(service["spec"].get("serveConfigV2", ""))
         yield from placement_rules.complaints(content, list(pods_of(service))[1:])
         yield from _http(content, list(pods_of(service)))
+        yield from _database(content, documents)
+        yield from _drain(content, next(pods_of(service)), documents)
     for job in of_kind(documents, "RayJob"):
         yield from _bulk_job(job, documents)
 
@@ -126,6 +131,33 @@ def _upgrade(spec: Mapping[str, Any]) -> Iterator[str]:
     )
     if spec.get("rayClusterDeletionDelaySeconds", 60) <= timeout:
         yield "rayClusterDeletionDelaySeconds: requests of the old cluster may take longer"
+
+
+def _database(content: Mapping[str, Any], documents: list[Document]) -> Iterator[str]:
+    """All pods work on one, which has connections for two clusters, as in an upgrade."""
+    asked = 0
+    for application in content["applications"]:
+        if application["args"].get("database_url") != "env:FACE_SERVE_DATABASE_URL":
+            yield "args.database_url: a pod without the variable would have galleries of its own"
+        stages = [one for one in application["deployments"] if one["name"].startswith("Index")]
+        asked += sum(2 * CONNECTIONS * placement_rules.replicas(one)[1] for one in stages)
+    for server in of_kind(documents, "StatefulSet"):
+        container = server["spec"]["template"]["spec"]["containers"][0]
+        if container["name"] == "postgres":
+            given = re.search(r"max_connections=(\d+)", " ".join(container.get("args", [])))
+            if int(given[1] if given else 100) <= asked:
+                yield f"max_connections of PostgreSQL is not above {asked}"
+
+
+def _drain(content: Mapping[str, Any], head: Pod, documents: list[Document]) -> Iterator[str]:
+    """A pod that ends: what its replicas have under way is finished, Ray ends before Kubernetes
+    kills it."""
+    (application,) = content["applications"]
+    limits = application["args"].get("limits", {})
+    timeout = limits.get("request_timeout_s", Limits().request_timeout_s)
+    drain = float(environment(head, documents).get("RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S", 30))
+    if not timeout < drain < head.spec["terminationGracePeriodSeconds"]:
+        yield "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S is not between a request's and a pod's time"
 
 
 def _http(content: Mapping[str, Any], pods: list[Pod]) -> Iterator[str]:

@@ -103,12 +103,24 @@ def _policies(documents: list[Document], pods: list[Pod], name: str) -> Iterator
         }
         for port in open_ports - {port for pod in chosen for port in pod.ports.values()}:
             yield f"NetworkPolicy {policy['metadata']['name']} opens {port}, where nobody listens"
+        if not _asks_node_local_dns(policy):
+            yield f"NetworkPolicy {policy['metadata']['name']} keeps NodeLocal DNSCache out"
     selectors = [policy["spec"]["podSelector"] for policy in policies]
     if name == "job":  # the service's covers it: the same label
-        selectors = [{"matchLabels": {"app.kubernetes.io/name": "face-serve"}}]
+        selectors = [{"matchLabels": {"face-serve/part": "service"}}]
     for pod in pods:
         if not any(pod.is_chosen_by(selector) for selector in selectors):
             yield f"{pod.name}: no NetworkPolicy covers it"
+
+
+def _asks_node_local_dns(policy: Document) -> bool:
+    """Its address is link-local, which no selector matches. True where nothing goes out at all."""
+    rules = policy["spec"].get("egress")
+    return not rules or any(
+        {"port": 53, "protocol": "UDP"} in rule.get("ports", [])
+        and {"ipBlock": {"cidr": "169.254.0.0/16"}} in rule["to"]
+        for rule in rules
+    )
 
 
 def _budgets(documents: list[Document], pods: list[Pod]) -> Iterator[str]:

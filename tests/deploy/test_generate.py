@@ -38,6 +38,7 @@ def test_an_overlay_serves_what_the_file_says(overlay: str, name: str) -> None:
         assert selector == {f"face-serve/{yours['name'].lower()}": "true"}
         assert mine == yours
     assert ours["args"].pop("data_dir") == "/var/lib/face-serve"
+    assert ours["args"].pop("database_url") == "env:FACE_SERVE_DATABASE_URL"
     assert ours["args"]["pipeline"].endswith(theirs["args"].pop("pipeline"))
 
 

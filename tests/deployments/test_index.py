@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -157,6 +158,23 @@ async def test_galleries_to_look_at(index: Index) -> None:
     assert (await change(index, Drop("a"))).count == 0
     assert isinstance(await index.entry("a"), GalleryNotFoundError)
     assert isinstance(await index.templates("a", None, -1, 10), GalleryNotFoundError)
+
+
+async def test_the_store_is_ready_while_an_index_type_is_tried(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Event()
+    monkeypatch.setattr("serve_app.deployments.index.check_index_type", lambda *_: tried.wait(20))
+    created = asyncio.create_task(
+        change(index, Create("staff", "Flat", Metric.IP, ["a"], embeddings(1)))
+    )
+    try:
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(index.store_ready(), 5) is None
+        assert not created.done()
+    finally:
+        tried.set()
+    await created
 
 
 async def test_a_replica_says_that_it_is_alive(index: Index) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -58,6 +59,20 @@ async def test_all_that_are_not_ready_are_named() -> None:
     assert str(told.value) == (
         "extractor is not ready: see to extractor; store is not ready: see to store"
     )
+
+
+async def test_a_look_is_not_part_of_the_first_ones_request() -> None:
+    """Ray cancels what a request has called, and finds it by a context variable."""
+    asked_in: ContextVar[str] = ContextVar("asked_in")
+    seen: list[str] = []
+
+    async def look() -> None:
+        seen.append(asked_in.get("no request"))
+
+    readiness = Readiness({"index": Check(look, "see to it")})
+    asked_in.set("the first one's")
+    await readiness.stages()
+    assert seen == ["no request"]
 
 
 async def test_one_that_goes_away_leaves_the_look_to_the_others() -> None:

@@ -13,13 +13,22 @@ from sqlalchemy import URL, Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from serve_app.errors import ConfigError
+from serve_app.errors import ConfigError, NewerSchemaError
 
 BUSY_TIMEOUT_S = 30
 WRITE = "immediate"
 """Execution option of connections that will write."""
 
 FORMS = "write it as sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+
+
+NEWER = "was written by a newer version of this service: run that one"
+
+
+def refused(name: str, complaint: str) -> ConfigError:
+    """The error that says ``complaint`` of the database ``name``."""
+    kind = NewerSchemaError if complaint == NEWER else ConfigError
+    return kind(f"{name} {complaint}")
 
 
 def sqlite_url(file: Path) -> str:

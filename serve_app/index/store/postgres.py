@@ -11,7 +11,7 @@ from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from serve_app.errors import ConfigError, DatabaseAwayError
-from serve_app.index.store.engine import migrations, revisions, upgrade
+from serve_app.index.store.engine import NEWER, migrations, refused, revisions, upgrade
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,6 @@ ABANDONED_S = 60
 MIGRATION_LOCK = 0x66616365
 """Of PostgreSQL's advisory locks: one process migrates at a time."""
 
-NEWER = "was written by a newer version of this service: run that one"
 OLDER = "has an older schema: run `face-serve db upgrade` once, then start again"
 FORGETFUL = "has synchronous_commit off: it would forget acknowledged changes; turn it on"
 AWAY = "can't be reached: check that the server runs and that database_url is right"
@@ -62,7 +61,7 @@ def open_postgres(url: URL, busy_timeout_s: float, *, migrate: bool) -> Engine:
             _migrate(engine)
         found, newest = revisions(engine)
         if found != newest:
-            raise ConfigError(f"{name} {_difference(engine, found)}")
+            raise refused(name, _difference(engine, found))
         with engine.connect() as connection:
             durable = connection.execute(text("SHOW synchronous_commit")).scalar()
         if durable == "off":
@@ -71,8 +70,9 @@ def open_postgres(url: URL, busy_timeout_s: float, *, migrate: bool) -> Engine:
         engine.dispose()
         logger.error("%s: %s", name, type(getattr(error, "orig", error)).__name__)
         complaint = _complaint(error)
-        kind = DatabaseAwayError if complaint == AWAY else ConfigError
-        raise kind(f"{name} {complaint}") from None
+        if complaint == AWAY:
+            raise DatabaseAwayError(f"{name} {complaint}") from None
+        raise refused(name, complaint) from None
     except ConfigError:
         engine.dispose()
         raise

@@ -17,7 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from serve_app.errors import ConfigError
-from serve_app.index.store.engine import WRITE, upgrade
+from serve_app.index.store.engine import NEWER, WRITE, refused, upgrade
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def open_sqlite(url: URL, busy_timeout_s: float, *, create: bool) -> Engine:
     except (DBAPIError, CommandError, OSError, UnicodeDecodeError) as error:
         engine.dispose()
         logger.error("database %s: %s", file.name, type(getattr(error, "orig", error)).__name__)
-        raise ConfigError(f"database {file.name} {_complaint(error)}") from None
+        raise refused(f"database {file.name}", _complaint(error)) from None
     except ConfigError:
         engine.dispose()
         raise
@@ -151,7 +151,7 @@ def _check(engine: Engine, file: Path, *, whole: bool) -> None:
 def _complaint(error: DBAPIError | CommandError | OSError | UnicodeDecodeError) -> str:
     """What to do about it. The errors' own texts hold paths."""
     if isinstance(error, CommandError):
-        return "was written by a newer version of this service: run that one"
+        return NEWER
     if isinstance(error, FileLockTimeout):
         return LOCKED
     if isinstance(error, OSError):
