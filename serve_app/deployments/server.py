@@ -59,14 +59,16 @@ def running_service(
     try:
         check_logical_gpus(content, ray.cluster_resources().get("GPU", 0))
         client = ServeSubmissionClient(f"http://127.0.0.1:{dashboard_port}")
-        client.deploy_applications(on_one_machine(content))
-        url = f"http://{host}:{port}"
-        deadline = time.monotonic() + timeout_s
-        _wait_until_running(deadline)
-        _wait_until_answering(f"{url}/health", deadline)
-        yield url
+        try:
+            client.deploy_applications(on_one_machine(content))
+            url = f"http://{host}:{port}"
+            deadline = time.monotonic() + timeout_s
+            _wait_until_running(deadline)
+            _wait_until_answering(f"{url}/health", deadline)
+            yield url
+        finally:
+            serve.shutdown()
     finally:
-        serve.shutdown()
         ray.shutdown()
         _wait_until_closed(port)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from serve_app.cli.job_options import request_of
@@ -34,6 +34,18 @@ def staff(commands: Commands) -> Commands:
     return commands
 
 
+def ids(table: Path) -> list[str]:
+    with table.open(encoding="utf-8", newline="") as lines:
+        return [row["id"] for row in csv.DictReader(lines)]
+
+
+def moment(commands: Commands) -> str:
+    store = commands.store()
+    info = store.entry("staff").info
+    store.close()
+    return f"{info.generation}@{info.seq}"
+
+
 def tables(commands: Commands) -> list[Path]:
     return sorted((commands.data_dir / "jobs").glob("*"))
 
@@ -46,15 +58,16 @@ def reembed(commands: Commands, *more: str) -> tuple[int, str]:
 
 
 def test_what_is_sent(staff: Commands, cluster: type[Cluster]) -> None:
+    served = moment(staff)
     code, output = reembed(staff, "--job-id", "monday", "--address", "http://there:8265")
     assert (code, output) == (0, "5 images of gallery staff\n3 of 3 rows\n")
     ((address, words, name),) = cluster.sent
     assert (address, name) == ("http://there:8265", "monday")
     assert words[-4:] == ["--job-id", "monday", "--data-dir", str(staff.data_dir)]
     assert parsed(words[1:]) == request_of(
-        key="staff", input=str(staff.data_dir / "jobs" / "monday-sources.parquet"), kind="table",
+        key="staff", input=str(staff.data_dir / "jobs" / "monday-sources.csv"), kind="table",
         mode="replace", pipeline=str(Path.cwd() / "new.yaml"), index_type="IVF", metric="IP",
-        max_rejected="0", keep_sources=True,
+        max_rejected="0", keep_sources=True, in_place_of=served,
     )  # fmt: skip
     assert tables(staff) == [], "a table of a job that is done is of no use"
 
@@ -65,13 +78,24 @@ def test_a_job_that_goes_on_has_the_table_it_began_with(
     monkeypatch.setattr(cluster, "code", 3)
     assert reembed(staff, "--job-id", "monday")[0] == 3
     (table,) = tables(staff)
-    assert pq.read_table(table)["id"].to_pylist() == [0, 1, 2, 3, 4]
+    assert ids(table) == ["0", "1", "2", "3", "4"]
+    asked = parsed(cluster.sent[0][1][1:])
     store = staff.store()
+    JobStore(store).submit("monday", asked.key, asked.mode, asked.text(), asked.digest())
     store.remove("staff", [0], with_labels=False)
     store.close()
     assert "images of gallery" not in reembed(staff, "--job-id", "monday")[1]
-    assert pq.read_table(table)["id"].to_pylist() == [0, 1, 2, 3, 4]
+    assert ids(table) == ["0", "1", "2", "3", "4"]
     assert cluster.sent[0] == cluster.sent[1]
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_no_paths_are_left_of_a_job_that_is_over(
+    code: int, staff: Commands, cluster: type[Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "code", code)
+    assert reembed(staff)[0] == code
+    assert tables(staff) == []
 
 
 def test_the_embedded_pipeline_and_some_that_may_be_lost(

@@ -70,8 +70,16 @@ def test_demo(service: Service, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "turned.jpg").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("kubectl ")])
+def test_what_is_applied_is_there(command: str) -> None:
+    """What it holds, and that kustomize builds it: ``tests/deploy``."""
+    words = shlex.split(command)
+    assert words[1:3] == ["apply", "--kustomize"]
+    assert (ROOT / words[3] / "kustomization.yaml").exists()
+
+
 def test_nothing_is_left_unchecked() -> None:
-    known = ("make ", ".venv/bin/", "curl ")
+    known = ("make ", ".venv/bin/", "curl ", "kubectl ")
     assert [command for command in COMMANDS if not command.startswith(known)] == []
 
 
