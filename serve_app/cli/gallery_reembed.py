@@ -84,6 +84,18 @@ def reembed(
 
     words = command_of(request, name, config, service)
     code = Submission(found).run(words, name, say)
-    if code != UNFINISHED:  # it holds paths and labels
-        table.unlink(missing_ok=True)
+    if code != UNFINISHED and _is_over(name, config, data_dir):
+        table.unlink(missing_ok=True)  # it holds paths and labels
     raise typer.Exit(code)
+
+
+def _is_over(name: str, config: Path, data_dir: Path | None) -> bool:
+    """Or was never begun. One of this name that was asked for something else may need its table."""
+    from serve_app.errors import JobNotFoundError
+    from serve_app.index.store.job_store import JobStore
+
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        try:
+            return JobStore(store).job(name).state.is_final
+        except JobNotFoundError:
+            return True

@@ -98,6 +98,20 @@ def test_no_paths_are_left_of_a_job_that_is_over(
     assert tables(staff) == []
 
 
+def test_another_request_of_the_same_name_takes_nothing_from_the_first(
+    staff: Commands, cluster: type[Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "code", 3)
+    reembed(staff, "--job-id", "monday")
+    asked = parsed(cluster.sent[0][1][1:])
+    store = staff.store()
+    JobStore(store).submit("monday", asked.key, asked.mode, asked.text(), asked.digest())
+    store.close()
+    monkeypatch.setattr(cluster, "code", 2)  # refused: the job of this id is another
+    assert reembed(staff, "--job-id", "monday", "--model", "other.yaml")[0] == 2
+    assert len(tables(staff)) == 1
+
+
 def test_the_embedded_pipeline_and_some_that_may_be_lost(
     staff: Commands, cluster: type[Cluster]
 ) -> None:
