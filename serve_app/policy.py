@@ -27,6 +27,8 @@ _NAME_RULE = (
 )
 KEY_RULE = f"a gallery key {_NAME_RULE}"
 JOB_ID_RULE = f"a job id {_NAME_RULE}"
+NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
+"""The same in the words of JSON schema, but for the length."""
 _KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_KEY_LENGTH - 1}}}")
 
 

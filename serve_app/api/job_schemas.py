@@ -10,7 +10,15 @@ from pydantic_core import PydanticCustomError
 
 from serve_app import policy
 from serve_app.api.gallery_schemas import FIRST_PAGE, Limit, Time, none_of_empty
-from serve_app.api.schemas import AnyIndexType, Finite, Incoming, Key, Outgoing, Request
+from serve_app.api.schemas import (
+    NAME_SCHEMA,
+    AnyIndexType,
+    Finite,
+    Incoming,
+    Key,
+    Outgoing,
+    Request,
+)
 from serve_app.config import InputKind, rejected_limit
 from serve_app.errors import InvalidRequestError
 from serve_app.service import DEFAULT_PAGE
@@ -47,7 +55,10 @@ def _checked_limit(text: str) -> str:
 JobId = Annotated[
     str,
     AfterValidator(_checked_id),
-    Field(description="Of a job. " + policy.JOB_ID_RULE[0].upper() + policy.JOB_ID_RULE[1:]),
+    Field(
+        description="Of a job. " + policy.JOB_ID_RULE[0].upper() + policy.JOB_ID_RULE[1:],
+        json_schema_extra=NAME_SCHEMA,
+    ),
 ]
 Place = Annotated[str, Field(min_length=1, max_length=MAX_PLACE_LENGTH)]
 

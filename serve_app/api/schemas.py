@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     PlainSerializer,
     SerializeAsAny,
 )
@@ -66,10 +67,19 @@ def _checked_index_type(index_type: str) -> str:
     return index_type
 
 
+NAME_SCHEMA: dict[str, JsonValue] = {
+    "minLength": 1,
+    "maxLength": policy.MAX_KEY_LENGTH,
+    "pattern": policy.NAME_PATTERN,
+}
+"""What the document says of keys and ids beside their rule in words; the validator judges."""
 Key = Annotated[
     str,
     AfterValidator(_checked_key),
-    Field(description="Key of a gallery. " + policy.KEY_RULE[0].upper() + policy.KEY_RULE[1:]),
+    Field(
+        description="Key of a gallery. " + policy.KEY_RULE[0].upper() + policy.KEY_RULE[1:],
+        json_schema_extra=NAME_SCHEMA,
+    ),
 ]
 Label = Annotated[str, Field(max_length=MAX_LABEL_LENGTH), AfterValidator(_checked_label)]
 AnyIndexType = Annotated[

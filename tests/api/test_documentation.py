@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from serve_app import policy
 from serve_app.api.documentation import FAILURES
 from serve_app.api.errors import STATUS
+from serve_app.errors import InvalidRequestError
 from tests.api.harness import ADD, BATCH, BUILD, INFER, REMOVE, Api
 
 GALLERY = "/v1/galleries/{key}"
@@ -131,6 +133,26 @@ async def test_the_wires_words_are_described(document: dict[str, Any]) -> None:
     assert schemas["JobBody"]["required"] == ["key", "input"]
     assert not {"report", "pipeline"} & set(schemas["JobBody"]["properties"])
     assert set(schemas["ImageArray"]["properties"]) == {"shape", "dtype", "data", "order"}
+
+
+@pytest.mark.parametrize("name", ["a", "a.b-c_d.", "0..1", ".a", "-a", "", "a/b", "é", "a" * 128])
+async def test_the_rule_of_names_is_a_pattern(document: dict[str, Any], name: str) -> None:
+    """What the document lets through the service does, and the other way round."""
+    (key,) = document["paths"][GALLERY]["get"]["parameters"]
+    (job,) = document["paths"][f"{JOBS}/{{id}}"]["get"]["parameters"]
+    body = document["components"]["schemas"]["JobBody"]["properties"]["key"]
+    for described in (key["schema"], job["schema"], body):
+        assert (described["minLength"], described["maxLength"]) == (1, 128)
+        matches = re.search(described["pattern"], name) is not None
+        assert matches is _is_allowed(name)
+
+
+def _is_allowed(name: str) -> bool:
+    try:
+        policy.check_key(name)
+    except InvalidRequestError:
+        return False
+    return True
 
 
 def test_every_status_that_an_error_can_have_is_described() -> None:

@@ -66,7 +66,7 @@ def _simple(schema: type[schemas.Request], place: Place, reference: str) -> dict
 def _values(schema: type[schemas.Request], place: Place, reference: str) -> dict[str, Any]:
     image = {
         "description": "As in JSON, or the bytes of its file, or an array of its pixels",
-        "oneOf": [
+        "anyOf": [  # text and a file are strings both
             {"type": "string"},
             FILE,
             {"$ref": reference.format(model=ImageArray.__name__)},

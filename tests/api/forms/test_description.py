@@ -48,6 +48,17 @@ def test_every_field_is_described_in_every_form(schema: type[Request]) -> None:
     assert set(properties(described["application/msgpack"])) == place.simple | {place.field}
 
 
+def test_an_image_in_msgpack_may_fit_two_kinds_of_string() -> None:
+    """Text and a file are both strings to JSON schema: of ``oneOf`` none would be valid."""
+    image = properties(content(InferRequest, REFERENCE)["application/msgpack"])["image"]
+    assert "oneOf" not in image
+    assert [kind.get("format", kind.get("type")) for kind in image["anyOf"]] == [
+        "string",
+        "binary",
+        None,
+    ]
+
+
 def test_the_query_of_a_bare_image_has_all_but_the_image() -> None:
     place = place_of(InferRequest, 10)
     assert place is not None
