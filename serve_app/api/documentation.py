@@ -15,8 +15,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from serve_app.api import schemas
-from serve_app.api.forms import description
+from serve_app.api.forms import description, msgpack_form
+from serve_app.api.gate import PROBES
 from serve_app.api.idempotency import HEADER, MAX_LENGTH
+from serve_app.api.replies import JSON
 
 DESCRIPTION = """Build galleries of faces, add and remove, and recognise who is in a picture.
 
@@ -141,4 +143,15 @@ def _document(app: FastAPI, requests: Sequence[type[BaseModel]]) -> dict[str, An
         [(request, "validation") for request in requests], ref_template=_REFERENCE
     )
     document["components"]["schemas"] |= definitions["$defs"]
+    for path, operations in document["paths"].items():
+        if path not in PROBES:
+            for operation in operations.values():
+                _add_msgpack(operation["responses"])
     return document
+
+
+def _add_msgpack(responses: dict[str, Any]) -> None:
+    """Successes come in msgpack, too."""
+    for status, response in responses.items():
+        if status.startswith("2"):
+            response["content"][msgpack_form.KINDS[0]] = response["content"][JSON]

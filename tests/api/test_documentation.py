@@ -8,6 +8,7 @@ import pytest
 from serve_app import policy
 from serve_app.api.documentation import FAILURES
 from serve_app.api.errors import STATUS
+from serve_app.api.gate import PROBES
 from serve_app.errors import InvalidRequestError
 from tests.api.harness import ADD, BATCH, BUILD, INFER, REMOVE, Api
 
@@ -89,6 +90,20 @@ async def test_every_address_is_described_with_its_parameters_and_all_replies(
             assert set(operation["responses"]) == {status, *map(str, FAILURES)}
             for parameter in operation["parameters"]:
                 assert parameter["required"] is (parameter["in"] == "path")
+
+
+async def test_a_success_that_may_come_in_msgpack_is_described_so(
+    document: dict[str, Any],
+) -> None:
+    kinds = {
+        (path, status): set(answer["content"])
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+    }
+    for (path, status), content in kinds.items():
+        always_json = path in PROBES or not status.startswith("2")
+        assert content == {"application/json"} | (set() if always_json else {"application/msgpack"})
 
 
 async def test_changes_may_be_named_and_searches_not(document: dict[str, Any]) -> None:
