@@ -29,14 +29,15 @@ TIMEOUT_HEADER = "Request-Timeout"
 """Seconds that a client waits. (X-Request-Timeout-Seconds is Ray's own: it answers 408.)"""
 
 PROBES = ("/health", "/ready")
-"""Asked by machines, all the time: always let in, and nobody is told of them."""
+"""Asked by machines, all the time: always let in, whatever their headers say, and
+nobody is told of them."""
 COSTLY = (
     "/face-recognition-infer",
     "/face-recognition-index-build",
     "/face-recognition-index-add",
     "/v1/infer:batch",
 )
-"""Ends of the addresses whose work goes through the networks. All else costs a look-up at most and
+"""The addresses whose work goes through the networks. All else costs a look-up at most and
 stays possible under overload: removing, listing, dropping."""
 
 _SECONDS = re.compile(rb"\d{1,9}(\.\d{1,9})?")
@@ -65,8 +66,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_probe = scope["path"].endswith(PROBES)
-        trace = UNTRACED if is_probe else self._tracing.request(scope["headers"])
+        probed = address_of(scope) in PROBES
+        trace = UNTRACED if probed else self._tracing.request(scope["headers"])
         context = RequestContext(spans=Spans(trace=trace))
         try:
             with in_request(context):
@@ -78,8 +79,11 @@ class Gate:
         self, context: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
         try:
-            context.set_timeout(timeout_of(scope, self._timeout_s))
-            self._check(scope)
+            if address_of(scope) in PROBES:
+                context.set_timeout(self._timeout_s)
+            else:
+                context.set_timeout(timeout_of(scope, self._timeout_s))
+                self._check(scope)
         except FaceServeError as error:
             await self._refuser.refuse(error, scope, Upload(receive), send)
             return
@@ -91,13 +95,10 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         """Raises OverloadedError."""
-        path: str = scope["path"]
-        if path.endswith(PROBES):
-            return
         if self._admission.in_flight >= self._admission.max_in_flight:
             wait_s = self._admission.expected_wait_s()
             raise OverloadedError.after("too many requests are under way", wait_s)
-        if path.endswith(COSTLY):
+        if address_of(scope) in COSTLY:
             # In base64; and what has a larger body has many images, which go one after the other.
             self._admission.check(min((content_length(scope) or 0) * 3 // 4, self._image_bytes))
 
@@ -139,6 +140,13 @@ class Gate:
             self._observe(answered)
         except Exception as error:  # no answer fails for a full disk under its log line
             logger.error("an observer failed: %s", type(error).__name__)
+
+
+def address_of(scope: Scope) -> str:
+    """The path below where the service is mounted. (Not how a path ends: a gallery or a job may be
+    called health.)"""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def timeout_of(scope: Scope, most_s: float) -> float:

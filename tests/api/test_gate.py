@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.api.answered import Answered
-from serve_app.api.gate import COSTLY, Gate, server_timing, timeout_of
+from serve_app.api.gate import COSTLY, PROBES, Gate, server_timing, timeout_of
 from serve_app.batching import Admission, Forecast
 from serve_app.config import AdmissionSettings, Limits
 from serve_app.errors import InvalidRequestError
@@ -54,13 +54,19 @@ class Door:
         )
 
     async def ask(
-        self, path: str, *, timeout: str | None = None, client: Client | None = None
+        self,
+        path: str,
+        *,
+        timeout: str | None = None,
+        client: Client | None = None,
+        root: str = "",
     ) -> Client:
         client = client or Client([b"x"], declared=1)
         headers = list(client.headers)
         if timeout is not None:
             headers.append((b"request-timeout", timeout.encode()))
-        scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+        scope = {"type": "http", "method": "POST", "path": root + path, "headers": headers}
+        scope |= {"root_path": root} if root else {}
         await asyncio.wait_for(self.gate(scope, client.receive, client.send), 30)
         return client
 
@@ -85,17 +91,17 @@ async def test_what_needs_the_networks_is_turned_away_unread_while_they_are_behi
     door = Door(app)
     door.stage.wait_s = 2.5
     for path in COSTLY:
-        client = await door.ask(prefix + path)
+        client = await door.ask(path, root=prefix)
         assert client.status == 429
         assert header(client, b"retry-after") == b"3"
         assert "try again in 3 s" in client.message
     for path in ("/health", REMOVE, "/v1/galleries", "/docs"):
-        assert (await door.ask(prefix + path)).status == 200
+        assert (await door.ask(path, root=prefix)).status == 200
     assert not set(reached) & {prefix + path for path in COSTLY}
     assert [answered.status for answered in door.observed] == [429] * len(COSTLY) + [200] * 4
     door.stage.wait_s = 0
     await asyncio.sleep(0)
-    assert (await door.ask(prefix + INFER)).status == 200
+    assert (await door.ask(INFER, root=prefix)).status == 200
 
 
 @pytest.mark.parametrize(("declared", "image_bytes"), [(100, 75), (1_000_000, 1000)])
@@ -113,7 +119,7 @@ async def test_requests_at_once_are_bounded_but_for_health() -> None:
     waiting = iter(gates)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/health":
+        if scope["path"] not in {"/health", "/paddlex/health"}:
             await next(waiting).wait()
         await answer(scope, receive, send)
 
@@ -124,6 +130,9 @@ async def test_requests_at_once_are_bounded_but_for_health() -> None:
     assert refused.status == 429
     assert header(refused, b"retry-after") == b"1"
     assert (await door.ask("/health")).status == 200
+    # What is called like a probe is none.
+    assert (await door.ask("/v1/galleries/health")).status == 429
+    assert (await door.ask("/health", root="/paddlex")).status == 200
     for gate in gates:
         gate.set()
     assert [client.status for client in await asyncio.gather(*held)] == [200, 200]
@@ -163,6 +172,13 @@ async def test_another_deadline_is_invalid(value: str) -> None:
     with pytest.raises(InvalidRequestError, match=r"header\.Request-Timeout"):
         timeout_of({"headers": headers}, 30)
     assert (await Door().ask("/v1/galleries", timeout=value)).status == 422
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("root", ["", "/paddlex"])
+async def test_a_probe_is_let_in_whatever_its_headers_say(probe: str, root: str) -> None:
+    """Who watches must not take a header that some proxy adds for a service that is down."""
+    assert (await Door().ask(probe, timeout="soon", root=root)).status == 200
 
 
 async def test_everything_inside_has_the_requests_deadline() -> None:
