@@ -38,6 +38,7 @@ from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.index.warming import Warmer
 from serve_app.tracing import open_tracing
 from serve_app.types import (
+    Caller,
     GalleryEntry,
     GalleryInfo,
     Job,
@@ -178,8 +179,10 @@ class Index:
     async def describe(self, keys: Sequence[str]) -> dict[str, GalleryInfo] | FaceServeError:
         return await self._in(self._readers, lambda: self._store.describe(keys))
 
-    async def galleries(self, after: str, limit: int) -> list[GalleryEntry] | FaceServeError:
-        return await self._in(self._readers, lambda: self._store.galleries(after, limit))
+    async def galleries(
+        self, after: str, limit: int, tenant: str | None
+    ) -> list[GalleryEntry] | FaceServeError:
+        return await self._in(self._readers, lambda: self._store.galleries(after, limit, tenant))
 
     async def entry(self, key: str) -> GalleryEntry | FaceServeError:
         return await self._in(self._readers, lambda: self._store.entry(key))
@@ -192,12 +195,14 @@ class Index:
             lambda: self._store.templates(self._store.entry(key).info, label, after, limit),
         )
 
-    async def submit_job(self, job_id: str, request: JobRequest) -> Job | FaceServeError:
+    async def submit_job(
+        self, job_id: str, request: JobRequest, caller: Caller
+    ) -> Job | FaceServeError:
         """Once, however often it is sent; a job that is not over gets a host if it has none."""
 
         def work() -> Job:
             job = self._jobs.submit(
-                job_id, request.key, request.mode, request.text(), request.digest()
+                job_id, request.key, request.mode, request.text(), request.digest(), caller
             )
             if not job.state.is_final:
                 self._hosts.start(job_id)
@@ -208,8 +213,8 @@ class Index:
     async def job(self, job_id: str) -> Job | FaceServeError:
         return await self._in(self._readers, lambda: self._jobs.job(job_id))
 
-    async def jobs(self, limit: int) -> list[Job] | FaceServeError:
-        return await self._in(self._readers, lambda: self._jobs.jobs(limit))
+    async def jobs(self, limit: int, tenant: str | None) -> list[Job] | FaceServeError:
+        return await self._in(self._readers, lambda: self._jobs.jobs(limit, tenant))
 
     async def rejections(
         self, job_id: str, after: int, limit: int

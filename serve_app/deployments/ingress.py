@@ -27,7 +27,15 @@ from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
 from serve_app.fetching import Fetcher
 from serve_app.imaging import leave_threads_to_callers
-from serve_app.service import GalleryService, JobService, Readiness, RecognitionService
+from serve_app.service import (
+    GalleryService,
+    JobService,
+    Readiness,
+    RecognitionService,
+    TenantGalleries,
+    TenantIndex,
+    TenantJobs,
+)
 from serve_app.tracing import open_tracing
 
 
@@ -65,7 +73,9 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Ray Serve's hook: the app is built in the replica, so nothing of it is pickled."""
-        service = RecognitionService(self._detector, self._extractor, self._index, self._pipeline)
+        service = RecognitionService(
+            self._detector, self._extractor, TenantIndex(self._index), self._pipeline
+        )
         fetcher = Fetcher(
             allow=self._args.fetch.allow,
             max_bytes=self._args.limits.image_bytes,
@@ -73,8 +83,8 @@ class Ingress:
         )
         return create_app(
             service,
-            GalleryService(self._index),
-            JobService(self._jobs, self._args.jobs.inputs),
+            GalleryService(TenantGalleries(self._index)),
+            JobService(TenantJobs(self._jobs), self._args.jobs.inputs),
             fetcher,
             self._pipeline,
             self._args.limits,

@@ -25,7 +25,8 @@ from serve_app.index.store.schema import (
     template_source,
 )
 from serve_app.index.store.succeeding import take_over
-from serve_app.index.store.writing import TENANT, change_gallery, insert_templates
+from serve_app.index.store.writing import change_gallery, insert_templates
+from serve_app.tenancy import tenant_of
 from serve_app.types import Embeddings, GalleryInfo, JobMode, JobState
 
 PAGE = 10_000
@@ -68,7 +69,9 @@ def publish(
 def previous(connection: Connection, key: str) -> GalleryInfo:
     """What a rollback would bring back. Raises GalleryNotFoundError if nothing was kept."""
     row = connection.execute(
-        select(gallery).where(gallery.c.tenant == TENANT, gallery.c.key == previous_key(key))
+        select(gallery).where(
+            gallery.c.tenant == tenant_of(key), gallery.c.key == previous_key(key)
+        )
     ).one_or_none()
     if row is None:
         raise GalleryNotFoundError(
@@ -106,7 +109,7 @@ def _pair(
     lock; with them what was there before, which may have to go."""
     keys = gallery.c.key.in_([key, previous_key(key)])
     query = select(gallery).where(
-        gallery.c.tenant == TENANT, or_(keys, gallery.c.generation == generation)
+        gallery.c.tenant == tenant_of(key), or_(keys, gallery.c.generation == generation)
     )
     query = query.order_by(gallery.c.id).with_for_update()
     rows = connection.execute(query).all()
