@@ -1,5 +1,5 @@
-"""Tenants with galleries and jobs of the same keys see their own, and not that there are others: over
-the fakes and over the store."""
+"""Tenants with galleries and jobs of the same keys see their own, and not that there are others:
+over the fakes and over the store."""
 
 from __future__ import annotations
 
