@@ -19,7 +19,7 @@ from serve_app.index.store.sqlite import erase_log, journal_mode
 from tests.index.samples import build, raw, rows
 from tests.index.writer import writers
 
-NEWEST = "0003"
+NEWEST = "0004"
 
 
 @pytest.mark.parametrize(
