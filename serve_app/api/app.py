@@ -28,7 +28,9 @@ from serve_app.api.job_routes import add_job_routes
 from serve_app.api.jobs import JobOperations
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
+from serve_app.api.probes import PROBES
 from serve_app.api.replies import success_response
+from serve_app.api.route_scopes import RouteScopes
 from serve_app.api.sources import ImageArray
 from serve_app.api.visualise import Visualiser
 from serve_app.api.watching import Watching
@@ -155,7 +157,10 @@ def create_app(
     add_body_schemas(app, bodies, keys=ring is not None)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_middleware(BodyReader, max_bytes=limits.body_bytes, timeout_s=limits.body_timeout_s)
-    app.add_middleware(Guard, routes=app.routes, ring=ring, limits=limits)
+    # What the service is and whether it runs is no secret.
+    opened = (*PROBES, app.openapi_url, app.docs_url, app.swagger_ui_oauth2_redirect_url)
+    scopes = RouteScopes(app.routes, [path for path in opened if path])
+    app.add_middleware(Guard, scopes=scopes, ring=ring, limits=limits)
     app.add_middleware(  # the outermost
         Gate,
         admission=admission,

@@ -6,16 +6,14 @@ everybody may everything, and is only told apart by its address.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf
 
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.access.ring import KeyRing
 from serve_app.api.client_address import client_address
 from serve_app.api.refusal import Refuser, Upload, content_length
-from serve_app.api.route_scopes import RouteScopes
+from serve_app.api.route_scopes import OPEN, RouteScopes
 from serve_app.config import Limits
 from serve_app.errors import FaceServeError, TooLargeError, UnauthorizedError
 from serve_app.request_context import current_request
@@ -25,14 +23,14 @@ BEARER = b"bearer "
 
 
 class Guard:
-    """ASGI middleware. ``routes``: of the application that is guarded. ``ring``: None where no keys
+    """ASGI middleware. ``scopes``: of the application that is guarded; ``ring``: None where no keys
     are asked for."""
 
     def __init__(
-        self, app: ASGIApp, routes: Sequence[BaseRoute], ring: KeyRing | None, limits: Limits
+        self, app: ASGIApp, scopes: RouteScopes, ring: KeyRing | None, limits: Limits
     ) -> None:
         self._app = app
-        self._scopes = RouteScopes(routes)
+        self._scopes = scopes
         self._ring = ring
         self._refuser = Refuser(limits.body_bytes, limits.body_timeout_s)
 
@@ -52,7 +50,7 @@ class Guard:
             context.caller = Caller(address=client_address(scope))
             return
         needed = self._scopes.needed(scope)
-        if needed is None and self._scopes.is_open(scope):
+        if needed == OPEN:
             return
         admitted = await self._ring.admit(_token(scope), needed, client_address(scope))
         context.caller = admitted.caller

@@ -90,7 +90,7 @@ def list_keys(
 ) -> None:
     """Every key, a line each: never the key itself."""
     with _opened(config, data_dir) as access:
-        found = access.keys(tenant)
+        found = access.listed(tenant)
     if as_json:
         print_json([_facts(key) for key in found])
         return

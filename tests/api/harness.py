@@ -9,10 +9,18 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from serve_app.access.ring import KeyRing
 from serve_app.api.app import create_app
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import (
+    GalleryService,
+    JobService,
+    RecognitionService,
+    TenantGalleries,
+    TenantIndex,
+    TenantJobs,
+)
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
 
 BUILD = "/face-recognition-index-build"
@@ -30,6 +38,7 @@ class Api:
         fetcher: FakeFetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
         watching: Watching | None = None,
+        ring: KeyRing | None = None,
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
         self.detector = FakeDetector(limits.image)
@@ -37,15 +46,17 @@ class Api:
         self.index = MemoryIndex()
         self.jobs = MemoryJobs()
         self.fetcher = fetcher or FakeFetcher()
-        service = RecognitionService(self.detector, self.extractor, self.index, config)
+        index = TenantIndex(self.index)
+        service = RecognitionService(self.detector, self.extractor, index, config)
         self.app: FastAPI = create_app(
             service,
-            GalleryService(self.index),
-            JobService(self.jobs, inputs),
+            GalleryService(TenantGalleries(self.index)),
+            JobService(TenantJobs(self.jobs), inputs),
             self.fetcher,
             config,
             limits,
             watching=watching,
+            ring=ring,
         )
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://service"

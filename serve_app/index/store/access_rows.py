@@ -99,7 +99,7 @@ def holdings(connection: Connection) -> list[TenantHolding]:
         )
     }
     counted = select(api_key.c.tenant, func.count()).group_by(api_key.c.tenant)
-    made: dict[str, int] = dict(connection.execute(counted).tuples().all())
+    made: dict[str, int] = {name: count for name, count in connection.execute(counted)}  # noqa: C416
     known = {one.name: one for one in tenants(connection)}
     return [
         TenantHolding(

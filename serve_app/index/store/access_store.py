@@ -25,7 +25,7 @@ class AccessStore:
         """Raises InvalidRequestError for a tenant that was erased."""
         return self._transactions.write(lambda connection: access_rows.add_key(connection, key))
 
-    def keys(self, tenant: str | None = None) -> list[ApiKey]:
+    def listed(self, tenant: str | None = None) -> list[ApiKey]:
         """Of one tenant, or all; oldest first."""
         return self._transactions.query(lambda connection: access_rows.keys(connection, tenant))
 
