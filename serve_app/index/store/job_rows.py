@@ -20,6 +20,7 @@ from serve_app.errors import (
     OperationReusedError,
 )
 from serve_app.index.staged import RowOutcome
+from serve_app.index.store import input_rows
 from serve_app.index.store.schema import STAGING, gallery, job, job_row
 from serve_app.tenancy import tenant_of
 from serve_app.types import OPERATOR, Caller, Job, JobMode, JobRejection, JobState
@@ -164,8 +165,9 @@ def rejections(connection: Connection, job_id: str, after: int, limit: int) -> l
         )
         .order_by(job_row.c.position)
         .limit(limit)
-    )
-    return [JobRejection(row.position, row.source, row.label, row.reason) for row in rows]
+    ).all()
+    found = map(input_rows.reader(connection, job_id), rows)
+    return [JobRejection(row.position, row.source, row.label, row.reason) for row in found]
 
 
 def find(connection: Connection, job_id: str, *, lock: bool = False) -> Row[Any] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from serve_app.encryption import Vault
 from serve_app.errors import FaceServeError, GalleryNotFoundError
 from serve_app.index.copies.parts import CopiedRows, Ending, Part
 from serve_app.index.mutations import ERASING, Add, Create, Mutation, Remove, unnamed
@@ -17,6 +18,7 @@ from serve_app.index.records import (
 )
 from serve_app.index.store import copying, reading, restoring, writing
 from serve_app.index.store.answers import kept
+from serve_app.index.store.encrypted import check_keys
 from serve_app.index.store.engine import BUSY_TIMEOUT_S, open_engine, revisions
 from serve_app.index.store.keeping import Keeping
 from serve_app.index.store.sqlite import erase_log
@@ -40,7 +42,8 @@ class GalleryStore(Keeping):
 
     Every method raises UnavailableError where the database does not answer, after
     ``busy_timeout_s`` seconds if it is locked. ``create`` False: the database must be there;
-    ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is).
+    ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is). ``vault``:
+    seals embeddings and labels; without one, a database that was encrypted is refused.
     """
 
     def __init__(
@@ -51,9 +54,15 @@ class GalleryStore(Keeping):
         create: bool = True,
         migrate: bool = False,
         patience_s: float = PATIENCE_S,
+        vault: Vault | None = None,
     ) -> None:
         self._engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
-        self._transactions = Transactions(self._engine, patience_s=patience_s)
+        self._transactions = Transactions(self._engine, patience_s=patience_s, vault=vault)
+        try:
+            check_keys(self._transactions, self._engine.url, vault)
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     @property
     def one_writer(self) -> bool:
@@ -238,7 +247,7 @@ class GalleryStore(Keeping):
         self, info: GalleryInfo, label: str | None, after_id: int, limit: int
     ) -> list[TemplateEntry]:
         """Up to ``limit`` templates with ids above ``after_id``, by id; of ``label`` if given."""
-        return self._transactions.query(
+        return self._transactions.read(
             lambda connection: reading.templates(connection, info, label, after_id, limit)
         )
 
