@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
@@ -99,6 +100,29 @@ class OpeningReader:
             raise UnreadableError("was cut or changed, or is another's") from None
         self._content, self._over = memoryview(content), last
         self._position += 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeal:
+    """What seals and opens the files of one thing. ``context``: what that is."""
+
+    key: DataKey
+    context: bytes
+
+    def writer(self, file: BinaryIO, name: str) -> SealingWriter:
+        return SealingWriter(file, self.key, self._context(name))
+
+    def reader(self, file: BinaryIO, name: str) -> OpeningReader:
+        """Raises UnreadableError."""
+        return OpeningReader(file, self._key_of, self._context(name))
+
+    def _context(self, name: str) -> bytes:
+        return self.context + b"\0" + name.encode()
+
+    def _key_of(self, version: int) -> DataKey:
+        if version != self.key.version:
+            raise UnreadableError("is sealed by another key")
+        return self.key
 
 
 def _nonce(position: int, last: bool) -> bytes:

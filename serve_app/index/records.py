@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from serve_app.types import Consistency, Embeddings, GalleryInfo, Metric, Shard,
 DAMAGED = "the gallery store holds a damaged template: restore a backup"
 OPENED = -1
 """In place of the check of a template that was sealed: opening it has shown that it is whole."""
+
+
+_SEALED_NAME = re.compile(r"-k([0-9]{1,9})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,25 @@ class SnapshotRow:
     next_id: int
     size: int
     created_at: float
+
+    @property
+    def key_version(self) -> int | None:
+        """Of the data key that seals it, None for a plain one. Its name says it, which only the
+        database gives: a plain file in the place of a sealed one is found out."""
+        found = _SEALED_NAME.search(self.name)
+        return None if found is None else int(found[1])
+
+    @property
+    def context(self) -> bytes:
+        """What its files are of, authenticated with them."""
+        place = f"{self.shard.of}-{self.shard.number}"
+        return f"snapshot/{self.generation}/{place}/{self.seq}".encode()
+
+
+def snapshot_name(generation: str, shard: Shard, seq: int, key_version: int | None = None) -> str:
+    """A new one."""
+    end = "" if key_version is None else f"-k{key_version}"
+    return f"{generation}/{shard.of}-{shard.number}/{seq:020d}-{uuid4().hex[:8]}{end}"
 
 
 @dataclass(frozen=True, slots=True)

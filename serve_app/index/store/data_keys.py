@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from serve_app.encryption import DataKey, TenantKeys, UnreadableError, Vault, WrappedKey
 from serve_app.errors import InvalidRequestError, UnavailableError
@@ -93,7 +94,11 @@ def lock(connection: Connection) -> None:
     """One transaction at a time makes or deletes keys."""
     held = update(counter).where(counter.c.name == MADE).values(value=counter.c.value + 1)
     if not connection.execute(held).rowcount:
-        connection.execute(insert(counter).values(name=MADE, value=1))
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(counter).values(name=MADE, value=0))
+        except IntegrityError:  # somebody was first
+            connection.execute(held)
 
 
 def hold(connection: Connection, name: str) -> list[WrappedKey]:
@@ -112,16 +117,21 @@ def add(connection: Connection, name: str, version: int) -> WrappedKey:
     if connection.execute(gone).first() is not None:
         raise InvalidRequestError(f"tenant {name} was erased: choose another name")
     made = vault.new(name, version)
-    connection.execute(
-        insert(data_key).values(
-            tenant=name,
-            version=version,
-            wrapped=made.wrapped,
-            wrapped_by=made.wrapped_by,
-            created_at=time.time(),
-        )
-    )
+    _insert(connection, made)
     return made
+
+
+def restore(connection: Connection, keys: Sequence[WrappedKey]) -> int:
+    """Write down those of ``keys`` that are not there, after ``lock``: how many. An erased tenant
+    gets none."""
+    there = {(key.tenant, key.version): key.wrapped for key in wrapped(connection)}
+    gone = set(
+        connection.execute(select(tenant.c.name).where(tenant.c.erased_at.is_not(None))).scalars()
+    )
+    new = [key for key in keys if (key.tenant, key.version) not in there and key.tenant not in gone]
+    for key in new:
+        _insert(connection, key)
+    return len(new)
 
 
 def rewrap(connection: Connection, key: WrappedKey) -> None:
@@ -140,6 +150,18 @@ def destroy(connection: Connection, name: str, versions: Sequence[int]) -> None:
     )
     if vault := vault_of(connection):
         vault.forget(name)
+
+
+def _insert(connection: Connection, key: WrappedKey) -> None:
+    connection.execute(
+        insert(data_key).values(
+            tenant=key.tenant,
+            version=key.version,
+            wrapped=key.wrapped,
+            wrapped_by=key.wrapped_by,
+            created_at=time.time(),
+        )
+    )
 
 
 def _fixed(vault: Vault, name: str) -> TenantKeys | None:

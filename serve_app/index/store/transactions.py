@@ -42,6 +42,7 @@ class Transactions:
     ) -> None:
         engine = engine.execution_options(**{VAULT: vault})
         self._engine = engine
+        self.vault = vault
         self._patience_s = patience_s
         postgres = engine.dialect.name == "postgresql"
         # SQLite's transactions see one state anyway; PostgreSQL's only if they ask for it.
