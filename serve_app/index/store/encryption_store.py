@@ -27,6 +27,9 @@ that has read it has opened it by then."""
 BREATH_S = 0.01
 """Between two pages: SQLite lets whoever asks next write, and not whoever waits longest."""
 
+BREATH_S = 0.01
+"""Between two pages: SQLite lets whoever asks next write, and not whoever waits longest."""
+
 Progress = Callable[[], None]
 
 
@@ -89,10 +92,7 @@ class EncryptionStore:
 
         return self._transactions.write(work)
 
-    def reseal(self, tenant: str, progress: BREATH_S = 0.01
-"""Between two pages: SQLite lets whoever asks next write, and not whoever waits longest."""
-
-Progress = lambda: None) -> None:
+    def reseal(self, tenant: str, progress: Progress = lambda: None) -> None:
         """Every row of a tenant by its newest key; small transactions. Begun again, it goes on."""
         query = self._transactions.query
         for key, generation in query(lambda c: resealing.generations(c, tenant)):
