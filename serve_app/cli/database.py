@@ -38,11 +38,13 @@ def open_store(
 ) -> GalleryStore:
     """The store that a service of this configuration uses. ``create``: a SQLite file is made if
     there is none. Raises ConfigError."""
+    from serve_app.config.encryption import open_vault
     from serve_app.config.service import database_url
     from serve_app.index.store import GalleryStore
 
-    url = database_url(read_service_args(config, data_dir, environ), environ)
-    return GalleryStore(url, create=create, migrate=migrate)
+    service = read_service_args(config, data_dir, environ)
+    vault = open_vault(service.encryption.keys, environ)
+    return GalleryStore(database_url(service, environ), create=create, migrate=migrate, vault=vault)
 
 
 def read_service_args(

@@ -6,6 +6,7 @@ All replicas are equal and may be killed: the store is the truth, a replica only
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -18,6 +19,7 @@ from serve_app.config import (
     MetricsConfig,
     ObservabilityConfig,
     SnapshotConfig,
+    open_vault,
 )
 from serve_app.deployments.calls import CallId, StageCall, StageReply
 from serve_app.deployments.metrics import Meters, index_gauges, open_meters
@@ -80,12 +82,14 @@ class Index:
         snapshots: SnapshotConfig,
         hosts: Hosts,
         observability: ObservabilityConfig | None = None,
+        key_sources: tuple[str, ...] = (),
     ) -> None:
         observability = observability or ObservabilityConfig()
         meters = open_meters(observability.metrics)
         database, snapshots_url = urls
         device = choose_device(index.device)
-        self._store = GalleryStore(database, create=False)
+        vault = open_vault(key_sources, os.environ)
+        self._store = GalleryStore(database, create=False, vault=vault)
         self._jobs = JobStore(self._store)
         self._access = AccessStore(self._store)
         self._hosts = hosts
@@ -108,6 +112,7 @@ class Index:
             Housekeeping(interval_s=index.upkeep_s, answers_s=index.idempotency_s),
             threads=index.build_threads,
             tidy=self._cache.tidy,
+            key_sources=key_sources,
         )
         self._keeper.start()
         self._warmer = Warmer(self._store, self._cache, shard)

@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from serve_app.config import ServiceArgs, database_url
+from serve_app.config import ServiceArgs, database_url, open_vault
 from serve_app.errors import (
     ConfigError,
     FaceServeError,
@@ -154,7 +154,8 @@ def _done(job_id: str, service: ServiceArgs, environ: dict[str, str]) -> int:
 
 @contextlib.contextmanager
 def _jobs(service: ServiceArgs, environ: dict[str, str]) -> Iterator[JobStore]:
-    store = GalleryStore(database_url(service, environ), create=False)
+    vault = open_vault(service.encryption.keys, environ)
+    store = GalleryStore(database_url(service, environ), create=False, vault=vault)
     try:
         yield JobStore(store)
     finally:

@@ -19,6 +19,7 @@ from serve_app.config import (
     database_url,
     default_cache_dir,
     load_pipeline,
+    open_vault,
     snapshots_url,
 )
 from serve_app.errors import (
@@ -265,9 +266,10 @@ def run_job(
 
 
 def _open_store(service: ServiceArgs, environ: Mapping[str, str]) -> GalleryStore:
-    """Raises ConfigError; UnavailableError where the database's server does not answer."""
+    """Raises ConfigError; UnavailableError if the server does not answer."""
+    vault = open_vault(service.encryption.keys, environ)
     try:
-        return GalleryStore(database_url(service, environ), create=False)
+        return GalleryStore(database_url(service, environ), create=False, vault=vault)
     except DatabaseAwayError as error:
         raise UnavailableError(str(error)) from None
 

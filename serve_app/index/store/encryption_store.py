@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Delete, delete, select, update
 
 from serve_app.encryption import Vault, WrappedKey
 from serve_app.encryption.data_keys import rewrapped
