@@ -28,7 +28,8 @@ def test_every_source_gives_the_same_key(tmp_path: Path) -> None:
     ]
 
     assert len(set(found)) == 1
-    assert found[0] not in FIRST.hex() and len(found[0]) == 16
+    assert found[0] not in FIRST.hex()
+    assert len(found[0]) == 16
 
 
 def test_the_first_wraps_and_all_unwrap() -> None:
@@ -73,7 +74,8 @@ def test_a_bad_source_is_named_and_its_content_is_not(source: str, said: str) ->
         MasterKeys.read(["env:GOOD", source], good)
 
     message = str(raised.value)
-    assert message.startswith("args.encryption.keys[1]: ") and said in message
+    assert message.startswith("args.encryption.keys[1]: ")
+    assert said in message
     assert "secret-place" not in message
     assert not any(value in message for value in good.values())
 
