@@ -42,6 +42,8 @@ def sealing(connection: Connection, name: str) -> TenantKeys | None:
     if vault is None:
         return None
     if (keys := _fixed(vault, name)) is not None:
+        if not keys.versions:
+            raise UnavailableError(LOCKED)
         return keys
     rows = wrapped(connection, name, share=True)
     if not rows:
@@ -119,19 +121,6 @@ def add(connection: Connection, name: str, version: int) -> WrappedKey:
     made = vault.new(name, version)
     _insert(connection, made)
     return made
-
-
-def restore(connection: Connection, keys: Sequence[WrappedKey]) -> int:
-    """Write down those of ``keys`` that are not there, after ``lock``: how many. An erased tenant
-    gets none."""
-    there = {(key.tenant, key.version): key.wrapped for key in wrapped(connection)}
-    gone = set(
-        connection.execute(select(tenant.c.name).where(tenant.c.erased_at.is_not(None))).scalars()
-    )
-    new = [key for key in keys if (key.tenant, key.version) not in there and key.tenant not in gone]
-    for key in new:
-        _insert(connection, key)
-    return len(new)
 
 
 def rewrap(connection: Connection, key: WrappedKey) -> None:

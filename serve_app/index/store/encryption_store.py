@@ -18,6 +18,7 @@ from serve_app.errors import ConfigError
 from serve_app.index.records import SnapshotRow
 from serve_app.index.store import access_rows, data_keys, resealing, upkeep
 from serve_app.index.store.schema import api_key, gallery, job
+from serve_app.index.store.schema import tenant as tenant_table
 from serve_app.index.store.store import GalleryStore
 
 GRACE_S = 5.0
@@ -55,6 +56,12 @@ class EncryptionStore:
     def tenants(self) -> list[str]:
         """Every tenant that has a gallery, a job or a data key, by name; also "", the default."""
         return self._transactions.read(_tenants)
+
+    def living(self) -> list[str]:
+        """``tenants`` without those that were erased."""
+        query = select(tenant_table.c.name).where(tenant_table.c.erased_at.is_not(None))
+        gone = self._transactions.query(lambda c: set(c.execute(query).scalars()))
+        return [name for name in self.tenants() if name not in gone]
 
     def state(self, tenant: str) -> TenantState:
         """One moment. It counts every row."""
@@ -157,16 +164,6 @@ class EncryptionStore:
         changed = self._transactions.write(work)
         self._store.erase()
         return changed
-
-    def keep(self, keys: list[WrappedKey]) -> int:
-        """Write down keys that are not there, as those of a backup: how many were added. One
-        transaction."""
-
-        def work(connection: Connection) -> int:
-            data_keys.lock(connection)
-            return data_keys.restore(connection, keys)
-
-        return self._transactions.write(work)
 
     def erase_keys(self, tenant: str) -> int:
         """Delete every data key of a tenant and revoke its API keys: how many data keys there were.

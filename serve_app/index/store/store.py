@@ -76,6 +76,11 @@ class GalleryStore(Keeping):
         return Path(database) if self.one_writer and database else None
 
     @property
+    def vault(self) -> Vault | None:
+        """What seals embeddings and labels; None where they are not encrypted."""
+        return self._transactions.vault
+
+    @property
     def revision(self) -> str:
         """Of the schema: the newest that is known here, as the store would not have opened else."""
         return revisions(self._engine)[1]

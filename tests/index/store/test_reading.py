@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import create_engine, text
 
-from serve_app.encryption import Vault
 from serve_app.index.mutations import Drop
 from serve_app.index.records import Changes, SnapshotRow
 from serve_app.index.store import GalleryStore
@@ -218,8 +217,8 @@ def test_templates_are_listed(any_store: GalleryStore) -> None:
     assert any_store.templates(info, "X", -1, 9) == []
 
 
-def test_labels_of_one_digest_are_told_apart(database_url: str, vault: Vault | None) -> None:
-    store = GalleryStore(database_url, vault=vault)
+def test_labels_of_one_digest_are_told_apart(database_url: str) -> None:
+    store = GalleryStore(database_url)
     build(store)
     engine = create_engine(database_url)
     with engine.begin() as connection:
