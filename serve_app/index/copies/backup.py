@@ -64,7 +64,7 @@ def backup_keys(store: GalleryStore) -> list[WrappedKey]:
         return []
     for tenant in {tenant_of(key): key for key in keys(store)}.values():
         store.sealing_version(tenant)
-    return EncryptionStore(store).keys()
+    return EncryptionStore(store).wrapped_keys()
 
 
 def restore(
@@ -82,7 +82,7 @@ def restore(
     Raises GalleryExistsError, before anything is written, if there is any of them and not
     ``replace``; ConfigError that names the file if it is damaged, foreign or of another version.
     """
-    found = EncryptionStore(store).keys() if sealed_by is None else sealed_by
+    found = EncryptionStore(store).wrapped_keys() if sealed_by is None else sealed_by
     with contextlib.closing(BackupFile(file, _fixed(store, found))) as source:
         _check_keys(file, source, store, found)
         wanted = list(keys(source))

@@ -80,7 +80,7 @@ class EncryptionStore:
 
         return self._transactions.read(look)
 
-    def keys(self) -> list[WrappedKey]:
+    def wrapped_keys(self) -> list[WrappedKey]:
         """Every tenant's, wrapped as they are."""
         return self._transactions.query(data_keys.wrapped)
 

@@ -23,11 +23,11 @@ def store(database_url: str) -> Iterator[GalleryStore]:
 
 
 def test_a_tenants_first_write_makes_its_key(store: GalleryStore) -> None:
-    assert EncryptionStore(store).keys() == []
+    assert EncryptionStore(store).wrapped_keys() == []
     build(store, "acme/staff")
     build(store, "acme/guests")
     build(store, "staff")
-    assert [(key.tenant, key.version) for key in EncryptionStore(store).keys()] == [
+    assert [(key.tenant, key.version) for key in EncryptionStore(store).wrapped_keys()] == [
         ("", 1),
         ("acme", 1),
     ]
@@ -47,7 +47,7 @@ def test_two_first_writers_make_one(database_url: str) -> None:
     for thread in threads:
         thread.join()
 
-    assert len(EncryptionStore(stores[0]).keys()) == 1
+    assert len(EncryptionStore(stores[0]).wrapped_keys()) == 1
     for number, store in enumerate(reversed(stores)):
         assert labels_of(store, f"acme/{1 - number}") == {0: "0", 1: "1", 2: "2"}
         store.close()
@@ -57,7 +57,7 @@ def test_an_erased_tenant_gets_no_key(store: GalleryStore) -> None:
     EncryptionStore(store).erase_keys("acme")
     with pytest.raises(InvalidRequestError, match="acme was erased"):
         store.transactions.write(lambda connection: sealing(connection, "acme"))
-    assert EncryptionStore(store).keys() == []
+    assert EncryptionStore(store).wrapped_keys() == []
 
 
 def test_where_nothing_is_encrypted_there_are_no_keys(database_url: str) -> None:

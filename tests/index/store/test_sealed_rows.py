@@ -1,4 +1,4 @@
-"""What lies in the database of an encrypted store, and what becomes of it when it is tampered with."""
+"""What lies in the database of an encrypted store, and what becomes of it when it was changed."""
 
 from __future__ import annotations
 
@@ -95,9 +95,13 @@ def test_a_row_that_was_tampered_with_is_refused(
     store: GalleryStore, database_url: str, tampered: str
 ) -> None:
     execute(database_url, tampered)
-    with pytest.raises(UnavailableError):
+
+    def read() -> None:
         store.templates(info_of(store), "Grace Hopper", -1, 9)
         labels_of(store)
+
+    with pytest.raises(UnavailableError):
+        read()
 
 
 def test_a_row_of_another_gallery_is_refused(store: GalleryStore, database_url: str) -> None:
