@@ -113,17 +113,17 @@ def test_a_plain_snapshot_in_the_place_of_a_sealed_one_is_refused(
     assert store.every_snapshot() == []
 
 
-@pytest.mark.parametrize("file", ["vector.index", "templates.npz"])
+@pytest.mark.parametrize("which", ["vector.index", "templates.npz"])
 def test_what_was_changed_with_its_digest_is_refused(
-    store: GalleryStore, storage: SnapshotStorage, folder: Path, file: str
+    store: GalleryStore, storage: SnapshotStorage, folder: Path, which: str
 ) -> None:
     """By someone who can write there, and make a manifest that fits."""
     enrol(store)
     shot = shoot(store, storage, KEY)
     place = folder / shot.name
-    changed = bytearray((place / file).read_bytes())
+    changed = bytearray((place / which).read_bytes())
     changed[-40] ^= 1
-    (place / file).write_bytes(changed)
+    (place / which).write_bytes(changed)
     manifest = decoded((place / "manifest.json").read_bytes())
     facts = file_facts(place, list(manifest.files))
     (place / "manifest.json").write_bytes(dataclasses.replace(manifest, files=facts).encoded())
