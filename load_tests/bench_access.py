@@ -1,4 +1,4 @@
-"""``make bench-access``: what API keys, quotas and the audit log cost, in processor time of a request.
+"""``make bench-access``: what keys, quotas and the audit log cost, in processor time of a request.
 
 One cluster with the application twice, once without any of them and once with all, which take
 turns. The mix has changes, as the audit log is written by them.
