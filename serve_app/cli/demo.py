@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serve_app.cli.options import ApiKeyOption, bearer
 from serve_app.cli.output import table
 from serve_app.errors import InvalidRequestError, UnavailableError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from serve_app.types import Image
 
-API_KEY = "FACE_SERVE_API_KEY"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 
 
@@ -38,10 +38,7 @@ def demo(
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="Where the service listens.")] = 8080,
-    api_key: Annotated[
-        str | None,
-        typer.Option(envvar=API_KEY, show_envvar=True, help="Where the service asks for keys."),
-    ] = None,
+    api_key: ApiKeyOption = None,
     out: Annotated[Path, typer.Option(help="Where the drawn pictures go.")] = Path("out"),
 ) -> None:
     """Enrol people and recognise them, print the answers as a table, save the drawn pictures.
@@ -51,10 +48,9 @@ def demo(
     import httpx
 
     enrolled, probes = _portrait() if photos is None else read_photos(photos)
-    headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-    with httpx.Client(
-        base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=120, trust_env=False
-    ) as client:
+    service = f"http://127.0.0.1:{port}"
+    headers = bearer(api_key)
+    with httpx.Client(base_url=service, headers=headers, timeout=120, trust_env=False) as client:
         gallery = _post(
             client,
             "/face-recognition-index-build",
