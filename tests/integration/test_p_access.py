@@ -3,6 +3,8 @@ rotated and revoked beside it, by the command that operators use."""
 
 from __future__ import annotations
 
+import base64
+import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +20,7 @@ from tests.integration.guarded import (
     id_of,
     wait_for,
 )
+from tests.integration.pictures import gallery_image
 from tests.integration.service import Service
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -113,3 +116,48 @@ def test_quotas_of_faces_and_galleries_are_the_tenants(guarded: Service) -> None
     assert refused.status_code == 429
     assert "quota of galleries: 1 of 1" in refused.json()["errorMsg"]
     assert "retry-after" in refused.headers
+
+
+def test_a_tenants_job_runs_and_is_its_own(guarded: Service) -> None:
+    headers = create(guarded, "--tenant", "jobs", "--scope", "enrol", "--scope", "read")
+    other = create(guarded, "--tenant", "other", "--scope", "enrol", "--scope", "read")
+    person = guarded.directory / "inputs" / "jobs" / "Anna"
+    person.mkdir(parents=True)
+    (person / "1.png").write_bytes(base64.b64decode(gallery_image(5)))
+    body = {"key": "staff", "input": str(person.parent), "jobId": "monday"}
+    assert guarded.post("/v1/jobs", body, headers).status_code == 202
+    deadline = time.monotonic() + 120
+    while True:
+        job = guarded.get("/v1/jobs/monday", headers).json()["result"]
+        if job["state"] in ("done", "failed") or time.monotonic() > deadline:
+            break
+        assert guarded.get("/v1/jobs/monday", other).status_code == 404
+        time.sleep(0.3)
+    assert (job["state"], job["jobId"], job["key"]) == ("done", "monday", "staff"), job
+    assert keys_of(guarded, headers) == ["staff"]
+    assert guarded.get("/v1/galleries/staff", other).status_code == 404
+
+
+def test_whether_anothers_gallery_is_there_does_not_show_in_the_time(guarded: Service) -> None:
+    """Medians of many, in turn: what a look-up more would take is a multiple of what is allowed."""
+    acme, other = (
+        create(guarded, "--tenant", name, "--scope", "read", "--scope", "enrol")
+        for name in ("timed", "timing")
+    )
+    assert build(guarded, acme, "secret").status_code == 200
+    body = {"image": gallery_image(0), "visualize": False}
+    took: dict[str, list[float]] = {"secret": [], "nobodys": []}
+    with httpx.Client(trust_env=False, headers=other) as client:
+        for _ in range(200):
+            for key, seconds in took.items():
+                started = time.perf_counter()
+                answer = client.get(f"{guarded.url}/v1/galleries/{key}")
+                seconds.append(time.perf_counter() - started)
+                assert answer.status_code == 404
+        for key in took:
+            answer = client.post(
+                f"{guarded.url}/face-recognition-infer", json={**body, "indexKey": key}
+            )
+            assert answer.status_code == 404
+    theirs, nobodys = (statistics.median(seconds) for seconds in took.values())
+    assert theirs == pytest.approx(nobodys, rel=0.15)
