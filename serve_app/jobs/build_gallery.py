@@ -40,6 +40,7 @@ from serve_app.jobs.flow import Networks, embedded, extractor_facts, shortage
 from serve_app.jobs.holding import Hold, check_held, held
 from serve_app.jobs.inputs.allowed import AllowedInputs
 from serve_app.jobs.inputs.opening import open_input
+from serve_app.jobs.inputs.places import without_folder
 from serve_app.jobs.inputs.reading import ImageReader
 from serve_app.jobs.inputs.rows import EmbeddingInput, ImageInput
 from serve_app.jobs.publishing import Publisher
@@ -103,7 +104,8 @@ class GalleryJob:
                 raise
             except FaceServeError as error:
                 self._report_failed(job_id)
-                return self._jobs.end(job_id, JobState.FAILED, str(error), hold.holder)
+                told = without_folder(str(error), JobRequest.model_validate_json(job.request).input)
+                return self._jobs.end(job_id, JobState.FAILED, told, hold.holder)
 
     def _run(self, job: Job, hold: Hold) -> Job:
         request = JobRequest.model_validate_json(job.request)
