@@ -1,7 +1,8 @@
 """Requests made from the OpenAPI document of a running service, by Schemathesis, for a while.
 
 ``python -m tests.fuzzing.api`` starts a service of its own: the requests build, change and remove
-galleries. Schemathesis runs in a process of its own, as its hooks and checks are global.
+galleries. With an API key in FACE_SERVE_FUZZ_KEY they carry it. Schemathesis runs in a process of
+its own, as its hooks and checks are global.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzzing.depth import INPUT
+from tests.fuzzing.depth import INPUT, KEY
 from tests.integration.service import ROOT, Service
 
 CHECKS = (
@@ -32,11 +33,27 @@ PaddleX, and what makes a text an image is in no document. Nor is the stateful p
 links that no route declares, and requests in depth meet each other's galleries all the same."""
 
 
+AUTHORIZED = f"""headers = {{ Authorization = "Bearer ${{{KEY}}}" }}
+[generation]
+with-security-parameters = false
+"""
+"""Schemathesis' settings where there is a key: it is on no command line. Wrong ones come from
+``depth``; made from the document alone, nearly every request would have one."""
+
+
 def fuzz(
-    url: str, seconds: int, *, inputs: Path | None = None, seed: int | None = None, workers: int = 1
+    url: str,
+    seconds: int,
+    *,
+    inputs: Path | None = None,
+    seed: int | None = None,
+    workers: int = 1,
+    key: str | None = None,
 ) -> tuple[int, str]:
     """Status and output of Schemathesis; 0 if it found nothing. ``url``: of the document's service.
-    ``inputs``: what bulk jobs may read. ``seed``: for the same requests again."""
+    ``inputs``: what bulk jobs may read. ``seed``: for the same requests again. ``key``: the API key
+    of most requests, that of the environment if left out."""
+    key = key or os.environ.get(KEY)
     command = [
         sys.executable, "-m", "schemathesis.cli", "--no-color",
         "run", f"{url}/openapi.json", f"--max-time={seconds}", f"--workers={workers}",
@@ -51,8 +68,11 @@ def fuzz(
         "SCHEMATHESIS_HOOKS": "tests.fuzzing.hooks",
         "NO_PROXY": "127.0.0.1",
         **({INPUT: str(inputs)} if inputs else {}),
+        **({KEY: key} if key else {}),
     }
     with tempfile.TemporaryDirectory(prefix="fuzz-") as directory:  # it keeps crashes where it runs
+        if key:
+            Path(directory, "schemathesis.toml").write_text(AUTHORIZED, encoding="utf-8")
         run = subprocess.run(
             command,
             env=environ,

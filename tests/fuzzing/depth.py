@@ -25,30 +25,42 @@ from hypothesis.strategies import (
     sampled_from,
 )
 
-from tests.fuzzing.seeds import faces, seeds
+from tests.fuzzing.seeds import MARK, faces, marked, seeds
 
 INPUT = "FACE_SERVE_FUZZ_INPUT"
 """Environment variable: a directory that the service's bulk jobs may read."""
 
+KEY = "FACE_SERVE_FUZZ_KEY"
+"""Environment variable: the API key that requests carry, if they carry no other."""
+
 KEYS = sampled_from(["fuzz-a", "fuzz-b"])
 JOBS = sampled_from(["job-a", "job-b"])
 LABELS = sampled_from(["Anna", "", "Zoë / 50%", "\U0001f600", "a" * 1000, "/etc/passwd"])
-IDS = lists(one_of(integers(0, 8), sampled_from([-1, 2**63 - 1, 2**63, 2**70])), max_size=5)
+IDS = lists(one_of(integers(0, 8), sampled_from([-1, 2**63 - 1, 2**63, 2**70, MARK])), max_size=5)
 INDEX_TYPES = sampled_from(
     ["Flat", "Flat", "IVF", "HNSW32", "IVF4096,SQ8", "PCA4,Flat", "IDMap2,Flat", "RCQ", "Flat,Flat"]
 )
 URLS = sampled_from(
-    ["http://127.0.0.1:1/a.jpg", "http://[::1%25lo]/a", "file:///etc/passwd", "http://", "data:,"]
+    [
+        f"http://127.0.0.1:1/a.jpg?signature={MARK}",
+        f"https://me:{MARK}@127.0.0.1/a.jpg",
+        "http://[::1%25lo]/a",
+        "file:///etc/passwd",
+        "http://",
+        "data:,",
+    ]
 )
 HEADERS: dict[str, SearchStrategy[str]] = {
     "Accept": sampled_from(["application/msgpack", "application/json;q=0.1, */*"]),
     "Request-Timeout": sampled_from(["60", "100000000", "0", "-1", "1e3", "soon"]),
-    "Idempotency-Key": sampled_from(["again", "and-again", "~" * 255]),
+    "Idempotency-Key": sampled_from(["again", f"again-{MARK}", "~" * 255]),
     "traceparent": just("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    # Of a service without keys it is nobody's; else it stands in the place of a good one.
+    "Authorization": sampled_from([f"Bearer fs_fuzz_{MARK}", f"Basic {MARK}", "Bearer", MARK]),
 }
 """Accept and traceparent are in no OpenAPI document; the others in all or in some operations."""
 
-FACES = sampled_from(faces())
+FACES = sampled_from([marked(face) for face in faces()])
 PICTURES: list[bytes] = [*seeds().values()]
 ODD_FILES = one_of(
     sampled_from(PICTURES),
@@ -94,7 +106,9 @@ def body_in_depth(draw: Any, body: Mapping[str, Any], kind: str, path: str) -> d
         "images": lists(image_of(kind), min_size=1, max_size=3),
         "imageLabelPairs": _pairs(kind),
         "indexType": INDEX_TYPES,
-        "request": sampled_from(["{}", '{"indexKey": "fuzz-a"}', '{"topk": [[[', "[]"]),
+        "request": sampled_from(
+            ["{}", '{"indexKey": "fuzz-a"}', '{"topk": [[[', "[]", f'{{"topk": "{MARK}"}}']
+        ),
         "onError": sampled_from(["fail", "skip"]),
         "input": one_of(just(os.environ.get(INPUT, "/photos")), just("/photos/../etc/passwd")),
     }

@@ -16,8 +16,9 @@ from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.core.failures import Failure
 from schemathesis.transport.serialization import Binary
 
-from tests.fuzzing.depth import INPUT, body_in_depth, headers_in_depth, path_in_depth
-from tests.fuzzing.leaks import leaks_of, leaks_of_text
+from tests.fuzzing.depth import KEY, body_in_depth, headers_in_depth, path_in_depth
+from tests.fuzzing.leaks import leaks_of, leaks_of_text, marks_of
+from tests.fuzzing.seeds import MARK
 
 MSGPACK = "application/msgpack"
 LONG_ADDRESS = 8000
@@ -88,14 +89,18 @@ def _with_text(value: Any) -> Any:
 
 @schemathesis.check
 def tells_nothing(context: CheckContext, response: Response, case: Case[Any]) -> None:
-    """No reply tells where and how the service runs, or what a face's embedding is."""
-    found = [
+    """No reply tells where and how the service runs, what a face's embedding is, or what clients
+    sent that is nobody else's business: keys, URLs' signatures, comments within pictures."""
+    replied = _decoded(response)
+    told = repr(response.headers).encode("utf-8") + response.content
+    found = marks_of(told, replied, filter(None, (MARK, os.environ.get(KEY))))
+    found += [
         leak
         for name, values in response.headers.items()
         if name.lower() not in OPAQUE_HEADERS
         for leak in leaks_of_text(", ".join(values), f"header {name}")
     ]
-    if found or (replied := _decoded(response)) is None:
+    if found or replied is None:
         found += leaks_of_text(response.content.decode("utf-8", "replace"), "reply")
     else:
         found += leaks_of(replied, _sent(response))

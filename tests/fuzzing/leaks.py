@@ -5,9 +5,10 @@ Owns the patterns. Must not know routes; of the wire's words only those that hol
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 TELLTALES = {
@@ -51,6 +52,27 @@ def leaks_of(reply: Any, sent: str) -> list[str]:
 def leaks_of_text(text: str, place: str) -> list[str]:
     """As ``leaks_of``, of a header or of a reply that can't be decoded."""
     return [f"{kind} in {place}" for kind, told in TELLTALES.items() if told.search(text)]
+
+
+def marks_of(content: bytes, reply: Any, marks: Iterable[str]) -> list[str]:
+    """Of marked data, which comes back in a reply, be it within a picture. ``reply``: ``content``
+    decoded, None where it can't be."""
+    pictures = [picture_of(value) for place, value in _parts(reply, "reply")
+                if place.endswith(f".{PICTURE}")]  # fmt: skip
+    return [
+        "marked data" for mark in marks
+        if any(mark.encode("utf-8") in part for part in [content, *pictures])
+    ]  # fmt: skip
+
+
+def picture_of(value: Any) -> bytes:
+    """In JSON pictures are base64."""
+    if isinstance(value, bytes):
+        return value
+    try:
+        return base64.b64decode(value)
+    except (TypeError, ValueError):
+        return b""
 
 
 def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:

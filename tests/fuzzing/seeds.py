@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
 
+from serve_app.imaging import PNG_SIGNATURE
 from tests.fakes import BLUE, GREEN, RED, picture
 
 SIDES = (24, 17)
@@ -40,6 +43,8 @@ FORMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gif": ("GIF", "P", {}),
 }
 """Name to format, Pillow's mode, and how it is saved."""
+MARK = "fuzz-mark-7f3a91"
+"""Stands where clients have what is nobody else's business: no reply may hold it."""
 FILMS = {"gif film": "GIF", "webp film": "WEBP", "png film": "PNG", "jpeg film": "MPO"}
 
 
@@ -66,6 +71,17 @@ def faces() -> list[bytes]:
         portrait = PillowImage.fromarray(data.astronaut()[0:300, 80:380])
         found.append(_saved(portrait, "JPEG", {"quality": 50}))
     return found
+
+
+def marked(data: bytes) -> bytes:
+    """A JPEG or PNG with a comment that no picture drawn from it may still have."""
+    text = MARK.encode("ascii")
+    if data.startswith(PNG_SIGNATURE):
+        end = len(PNG_SIGNATURE) + 25  # of the header
+        chunk = b"tEXtComment\0" + text
+        length, checksum = len(chunk) - 4, zlib.crc32(chunk)
+        return data[:end] + struct.pack(f">I{len(chunk)}sI", length, chunk, checksum) + data[end:]
+    return data[:2] + struct.pack(f">HH{len(text)}s", 0xFFFE, len(text) + 2, text) + data[2:]
 
 
 def _noise() -> PillowImage.Image:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from typing import Annotated
 
 import pytest
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Header, Request, Response
 
 from tests.fuzzing.api import fuzz
+
+KEY = "fs_a1b2_the-key-of-the-fuzzer"
 
 
 def faulty() -> FastAPI:
@@ -27,6 +30,18 @@ def faulty() -> FastAPI:
     @app.get("/undocumented")
     async def undocumented() -> Response:
         return Response('{"said": "sorry"}', 418, media_type="application/json")
+
+    @app.get("/keyed")
+    async def keyed(
+        authorization: Annotated[str, Header(include_in_schema=False)] = "",
+    ) -> Response:
+        if authorization == f"Bearer {KEY}":
+            return Response('{"said": "come in"}', 500, media_type="application/json")
+        return Response('{"said": "nothing"}', media_type="application/json")
+
+    @app.get("/echoes")
+    async def echoes(request: Request) -> dict[str, str]:
+        return {"said": request.headers.get("authorization", "")}
 
     @app.get("/leaks")
     async def leaks() -> dict[str, list[float]]:
@@ -60,7 +75,7 @@ class Served:
 @pytest.fixture(scope="module")
 def report() -> str:
     with Served(faulty()) as served:
-        status, output = fuzz(served.url, 3)
+        status, output = fuzz(served.url, 3, key=KEY)
     assert status != 0
     return output
 
@@ -70,6 +85,8 @@ def report() -> str:
     [
         ("fails", "Server error"),
         ("undocumented", "Undocumented status code"),
+        ("keyed", "come in"),
+        ("echoes", "the reply leaks: marked data"),
         ("leaks", "the reply leaks: embedding in reply.found"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.fuzzing.leaks import leaks_of, leaks_of_text
+from tests.fuzzing.leaks import leaks_of, leaks_of_text, marks_of
 
 EMBEDDING = [0.01 * n for n in range(128)]
 
@@ -59,3 +59,11 @@ def test_a_log_id_may_be_what_was_sent_and_nothing_else() -> None:
 def test_headers_are_searched_too() -> None:
     assert leaks_of_text("http://127.0.0.1:8001/docs", "header location") != []
     assert leaks_of_text("application/json", "header content-type") == []
+
+
+def test_marked_data_is_found_as_text_and_in_pictures() -> None:
+    assert marks_of(b'{"errorMsg": "not a mark"}', failure("not a mark"), ["the-mark"]) == []
+    assert marks_of(b"... the-mark ...", None, ["other", "the-mark"]) == ["marked data"]
+    picture = b"\xff\xd8 the-mark"
+    for image in (picture, base64.b64encode(picture).decode()):
+        assert marks_of(b"", {"result": {"image": image}}, ["the-mark"]) == ["marked data"]
