@@ -25,6 +25,8 @@ DATABASE = "env:FACE_SERVE_DATABASE_URL"
 HTTP_PORT = 8000
 """Ray's own convention; 8080 is where KubeRay lets Ray export metrics."""
 EVERYWHERE = "0.0.0.0"  # nosec B104 # in a pod, where the NetworkPolicy says who reaches it
+ANY_HOST = ["*"]
+"""A service, a gateway, a port that is forwarded: their names are the cluster's."""
 SCRATCH = "/tmp"  # nosec B108 # a volume of the pod's own
 LABEL = "face-serve/"
 """Before a stage's name: the label of the nodes that are for it."""
@@ -45,7 +47,7 @@ def for_kubernetes(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _application(application: dict[str, Any]) -> dict[str, Any]:
-    args = application["args"] | {"database_url": DATABASE, "data_dir": DATA_DIR}
+    args = application["args"] | {"database_url": DATABASE, "data_dir": DATA_DIR, "hosts": ANY_HOST}
     if args["pipeline"].endswith(".yaml"):
         args["pipeline"] = f"{IN_IMAGE}/{args['pipeline']}"
     return application | {

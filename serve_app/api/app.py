@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from serve_app.api import batch_schemas, job_schemas, schemas
 from serve_app.api.batch import BatchOperations
 from serve_app.api.body import BodyReader
+from serve_app.api.docs_page import add_docs_page
 from serve_app.api.documentation import DESCRIPTION, FAILURES, add_body_schemas, documented
 from serve_app.api.errors import failure_response
 from serve_app.api.exchange import Exchange, answer_http_error
@@ -19,6 +20,7 @@ from serve_app.api.forms.reading import RequestReader
 from serve_app.api.galleries import GalleryOperations
 from serve_app.api.gallery_routes import add_gallery_routes
 from serve_app.api.gate import Gate
+from serve_app.api.hosts import Hosts
 from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
 from serve_app.api.job_routes import add_job_routes
@@ -44,9 +46,11 @@ def create_app(
     limits: Limits,
     admission: Admission | None = None,
     watching: Watching | None = None,
+    hosts: Hosts | None = None,
 ) -> FastAPI:
     """The HTTP API over three services. Needs neither Ray nor a running loop; closes ``fetcher``
-    when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in."""
+    when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in;
+    ``hosts``: by which names the service may be called, left out by any."""
     watching = watching or Watching()
 
     @contextlib.asynccontextmanager
@@ -59,6 +63,7 @@ def create_app(
         title="face-serve",
         version="0.1.0",
         description=DESCRIPTION,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # its reply would be no envelope, and name the host
         lifespan=lifespan,
@@ -129,6 +134,7 @@ def create_app(
             return failure_response(error, new_log_id())
         return success_response(schemas.Readiness(stages=stages), new_log_id())
 
+    add_docs_page(app)
     add_gallery_routes(app, GalleryOperations(galleries), exchange)
     add_job_routes(app, JobOperations(jobs), exchange)
     bodies = (
@@ -149,5 +155,6 @@ def create_app(
         limits=limits,
         observe=watching.observe,
         tracing=watching.tracing,
+        hosts=hosts,
     )
     return app

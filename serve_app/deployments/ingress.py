@@ -13,6 +13,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.api.answered import each_of
 from serve_app.api.app import create_app
+from serve_app.api.hosts import Hosts
 from serve_app.api.request_log import RequestLog
 from serve_app.api.watching import Watching
 from serve_app.batching import Admission
@@ -25,7 +26,7 @@ from serve_app.deployments.readiness import stage_checks
 from serve_app.deployments.sampler import sampling
 from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
-from serve_app.fetching import Fetcher
+from serve_app.fetching import Fetcher, SwitchedOff
 from serve_app.imaging import leave_threads_to_callers
 from serve_app.service import GalleryService, JobService, Readiness, RecognitionService
 from serve_app.tracing import open_tracing
@@ -66,20 +67,26 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Ray Serve's hook: the app is built in the replica, so nothing of it is pickled."""
         service = RecognitionService(self._detector, self._extractor, self._index, self._pipeline)
-        fetcher = Fetcher(
-            allow=self._args.fetch.allow,
-            max_bytes=self._args.limits.image_bytes,
-            timeout_s=self._args.fetch.timeout_s,
-        )
         return create_app(
             service,
             GalleryService(self._index),
             JobService(self._jobs, self._args.jobs.inputs),
-            fetcher,
+            self._fetcher(),
             self._pipeline,
             self._args.limits,
             self._admission,
             self._watching(),
+            Hosts(self._args.hosts),
+        )
+
+    def _fetcher(self) -> Fetcher | SwitchedOff:
+        fetch = self._args.fetch
+        if not fetch.enabled:
+            return SwitchedOff()
+        return Fetcher(
+            allow=fetch.allow,
+            max_bytes=self._args.limits.image_bytes,
+            timeout_s=fetch.timeout_s,
         )
 
     def _watching(self) -> Watching:
