@@ -19,10 +19,10 @@ UNKNOWN = ""
 def client_address(scope: Scope, proof: str | None) -> str:
     """An IP address, or "" where there is none. ``proof``: None if there is no proxy of ours."""
     if proof is not None:
-        told = [value for name, value in scope["headers"] if name == _NAME]
-        if len(told) == 1:
-            address, _, shown = told[0].decode("latin-1").partition(" ")
-            if hmac.compare_digest(shown.encode("latin-1"), proof.encode("latin-1")):
-                return address
+        for name, value in scope["headers"]:
+            if name == _NAME:
+                address, _, shown = value.partition(b" ")
+                if hmac.compare_digest(shown, proof.encode("ascii")):
+                    return address.decode("latin-1")
     client = scope.get("client")
     return str(client[0]) if client else UNKNOWN

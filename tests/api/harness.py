@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from serve_app.api.app import create_app
+from serve_app.api.hosts import Hosts
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import GalleryService, JobService, RecognitionService
@@ -30,6 +31,8 @@ class Api:
         fetcher: FakeFetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
         watching: Watching | None = None,
+        hosts: Hosts | None = None,
+        root: str = "",
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
         self.detector = FakeDetector(limits.image)
@@ -46,9 +49,10 @@ class Api:
             config,
             limits,
             watching=watching,
+            hosts=hosts,
         )
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app), base_url="http://service"
+            transport=httpx.ASGITransport(self.app, root_path=root), base_url="http://service"
         )
 
     async def post(

@@ -65,9 +65,14 @@ def test_refuses_a_template_that_it_does_not_know(line: str, other: str) -> None
 
 
 def test_rays_template_still_looks_so() -> None:
-    filled = HAPROXY_CONFIG_TEMPLATE.replace("{{ config.metrics_port }}", "9101").replace(
-        "{{ config.stats_port }}", "8404"
-    )
+    filled = HAPROXY_CONFIG_TEMPLATE
+    for name, value in (
+        ("metrics_port", "9101"),
+        ("stats_port", "8404"),
+        ("frontend_host", "0.0.0.0"),
+        ("frontend_port", "8080"),
+    ):
+        filled = filled.replace(f"{{{{ config.{name} }}}}", value)
     hardened = harden(filled)
     assert "frontend prometheus\n    bind 127.0.0.1:9101" in hardened
     assert "listen stats\n  bind 127.0.0.1:8404" in hardened
