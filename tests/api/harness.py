@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import create_app
 from serve_app.api.hosts import Hosts
+from serve_app.api.images import Fetcher
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import GalleryService, JobService, RecognitionService
@@ -28,7 +29,7 @@ class Api:
         self,
         config: PipelineConfig | None = None,
         limits: Limits | None = None,
-        fetcher: FakeFetcher | None = None,
+        fetcher: Fetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
         watching: Watching | None = None,
         hosts: Hosts | None = None,
