@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request, Response
-from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from serve_app.api import batch_schemas, job_schemas, schemas
@@ -59,7 +58,7 @@ def create_app(
             yield
         await fetcher.aclose()
 
-    app = FastAPIOffline(
+    app = FastAPI(
         title="face-serve",
         version="0.1.0",
         description=DESCRIPTION,
