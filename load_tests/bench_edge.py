@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from load_tests.slow_clients import KINDS, crowd, percentile, probe
+from load_tests.slow_clients import KINDS, crowd, percentile, probed
 
 MIXED = {"idle": 1000, "slow heads": 500, "slow bodies": 500, "slow readers": 200}
 
@@ -25,8 +25,9 @@ def main() -> None:
 
 
 async def line(name: str, counts: dict[str, int], port: int, seconds: float) -> str:
+    probing = asyncio.create_task(probed(port, seconds))  # from before they come
     async with crowd(port, counts) as slow:
-        taken = await probe(port, seconds)
+        taken = await probing
         ended = sum(slow.ended.values())
     figures = " | ".join(f"{1000 * percentile(taken, share):.1f}" for share in (0.5, 0.99, 1))
     told = " + ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
