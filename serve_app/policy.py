@@ -12,12 +12,15 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from serve_app.errors import InvalidRequestError, NoFaceError, SeveralFacesError
+from serve_app.tenancy import SEPARATOR
 from serve_app.types import Box, Candidate, Embeddings, Face, Metric
 
 ThresholdRule = Literal["each", "top1"]
 FaceRule = Literal["largest", "single"]
 
 MAX_KEY_LENGTH = 128
+MAX_NAME_LENGTH = 2 * MAX_KEY_LENGTH + 1
+"""Of a gallery's whole name, TENANT/KEY."""
 MAX_TEMPLATE_ID = 2**63 - 1
 """FAISS and the store hold ids as int64; none larger was ever given out."""
 
@@ -27,6 +30,7 @@ _NAME_RULE = (
 )
 KEY_RULE = f"a gallery key {_NAME_RULE}"
 JOB_ID_RULE = f"a job id {_NAME_RULE}"
+TENANT_RULE = f"a tenant's name {_NAME_RULE}"
 NAME_PATTERN = r"^[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$"
 """The same in the words of JSON schema, but for the length."""
 _KEY = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_KEY_LENGTH - 1}}}")
@@ -39,6 +43,19 @@ def check_key(key: str) -> None:
     """
     if not _is_name(key):
         raise InvalidRequestError(KEY_RULE)
+
+
+def check_name(name: str) -> None:
+    """As ``check_key``, of a gallery's whole name as commands take it: KEY or TENANT/KEY."""
+    parts = name.split(SEPARATOR, 1)
+    if not all(map(_is_name, parts)):
+        raise InvalidRequestError(f"a gallery is named KEY or TENANT/KEY: {KEY_RULE}, a tenant too")
+
+
+def check_tenant(tenant: str) -> None:
+    """As ``check_key``, of a tenant's name."""
+    if not _is_name(tenant):
+        raise InvalidRequestError(TENANT_RULE)
 
 
 def check_job_id(job_id: str) -> None:

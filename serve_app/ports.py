@@ -125,8 +125,11 @@ class Galleries(Protocol):
     Every method raises UnavailableError; all but ``list`` raise GalleryNotFoundError.
     """
 
-    async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
-        """Up to ``limit`` galleries with keys above ``after``, by key; all start above ""."""
+    async def list(
+        self, after: str, limit: int, *, tenant: str | None = None
+    ) -> Sequence[GalleryEntry]:
+        """Up to ``limit`` galleries with names above ``after``, by name; all start above "". Of one
+        tenant if it is given."""
         ...
 
     async def entry(self, key: str) -> GalleryEntry: ...
@@ -164,8 +167,8 @@ class Jobs(Protocol):
 
     async def job(self, job_id: str) -> Job: ...
 
-    async def jobs(self, limit: int) -> Sequence[Job]:
-        """The newest, newest first."""
+    async def jobs(self, limit: int, *, tenant: str | None = None) -> Sequence[Job]:
+        """The newest, newest first; of one tenant if it is given."""
         ...
 
     async def rejections(self, job_id: str, after: int, limit: int) -> Sequence[JobRejection]:

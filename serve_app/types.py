@@ -174,6 +174,28 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what it may bring its tenant to.
+
+    ``tenant``: "" is the default one. ``actor``: the id of an API key, or ANONYMOUS or OPERATOR;
+    ``address``: where it asks from, "" where that is this machine. ``max_faces``,
+    ``max_galleries``: how many its tenant may have after what it asks; None: any number.
+    """
+
+    tenant: str = ""
+    actor: str = "anonymous"
+    address: str = ""
+    max_faces: int | None = None
+    max_galleries: int | None = None
+
+
+ANONYMOUS = Caller()
+"""Of a service that asks for no API keys."""
+OPERATOR = Caller(actor="operator")
+"""Whoever runs a command on the database itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class GalleryEntry:
     """A gallery in a listing. Times are seconds since the epoch."""
 

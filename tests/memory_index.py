@@ -14,6 +14,7 @@ from serve_app.errors import (
     OperationReusedError,
     UnavailableError,
 )
+from serve_app.tenancy import tenant_of
 from serve_app.types import (
     Candidate,
     Consistency,
@@ -182,9 +183,12 @@ class MemoryIndex:
         self.described.append(key)
         return self._gallery(key).info
 
-    async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
+    async def list(
+        self, after: str, limit: int, *, tenant: str | None = None
+    ) -> Sequence[GalleryEntry]:
         self._reach()
-        keys = sorted(key for key in self._galleries if key > after)
+        asked = [key for key in self._galleries if tenant in (None, tenant_of(key))]
+        keys = sorted(key for key in asked if key > after)
         return [self._entry(key) for key in keys[:limit]]
 
     async def entry(self, key: str) -> GalleryEntry:

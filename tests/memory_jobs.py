@@ -9,6 +9,7 @@ from typing import Any
 
 from serve_app.config import JobRequest
 from serve_app.errors import JobNotFoundError, OperationReusedError, UnavailableError
+from serve_app.tenancy import tenant_of
 from serve_app.types import Job, JobRejection, JobState
 
 BEGUN_AT = 1_700_000_000.0
@@ -52,9 +53,10 @@ class MemoryJobs:
             raise JobNotFoundError(f"job {job_id} does not exist")
         return self._jobs[job_id]
 
-    async def jobs(self, limit: int) -> Sequence[Job]:
+    async def jobs(self, limit: int, *, tenant: str | None = None) -> Sequence[Job]:
         self._reach()
-        newest = sorted(self._jobs.values(), key=lambda job: job.created_at, reverse=True)
+        asked = [job for job in self._jobs.values() if tenant in (None, tenant_of(job.id))]
+        newest = sorted(asked, key=lambda job: job.created_at, reverse=True)
         return newest[:limit]
 
     async def rejections(self, job_id: str, after: int, limit: int) -> Sequence[JobRejection]:

@@ -126,8 +126,10 @@ class LocalIndex:
     async def describe(self, key: str) -> GalleryInfo:
         return self._store.entry(key).info
 
-    async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
-        return self._store.galleries(after, limit)
+    async def list(
+        self, after: str, limit: int, *, tenant: str | None = None
+    ) -> Sequence[GalleryEntry]:
+        return self._store.galleries(after, limit, tenant)
 
     async def entry(self, key: str) -> GalleryEntry:
         return self._store.entry(key)

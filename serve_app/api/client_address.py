@@ -21,7 +21,7 @@ def client_address(scope: Scope, proof: str | None) -> str:
     if proof is not None:
         for name, value in scope["headers"]:
             if name == _NAME:
-                address, _, shown = value.partition(b" ")
+                address, _, shown = bytes(value).partition(b" ")
                 if hmac.compare_digest(shown, proof.encode("ascii")):
                     return address.decode("latin-1")
     client = scope.get("client")

@@ -22,6 +22,8 @@ from starlette.responses import HTMLResponse, Response
 from serve_app.api.safe_headers import CSP
 
 STATIC = "/static-offline-docs"
+DOCS = ("/docs", f"{STATIC}/{{name}}")
+"""The routes: a page for people, and what it loads."""
 FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png")
 
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
@@ -31,13 +33,13 @@ def add_docs_page(app: FastAPI) -> None:
     folder = Path(fastapi_offline.__file__).parent / "static"
     files = {name: (folder / name).read_bytes() for name in FILES}
 
-    @app.get(f"{STATIC}/{{name}}", include_in_schema=False)
+    @app.get(DOCS[1], include_in_schema=False)
     async def file(name: str) -> Response:
         if name not in files:
             raise HTTPException(404)
         return Response(files[name], media_type=mimetypes.guess_type(name)[0])
 
-    @app.get("/docs", include_in_schema=False)
+    @app.get(DOCS[0], include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         root = request.scope.get("root_path", "")
         page = get_swagger_ui_html(

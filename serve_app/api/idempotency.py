@@ -18,11 +18,11 @@ from serve_app.api.errors import invalid_value
 from serve_app.api.forms import multipart_form
 from serve_app.api.forms.content_type import kind_of
 from serve_app.api.schemas import AddRequest, BuildRequest, Outgoing, RemoveRequest
+from serve_app.request_context import current_request
 from serve_app.types import Operation
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
-TENANT = ""  # tenants come with API keys
 
 PLACE = f"header.{HEADER}"
 
@@ -50,7 +50,7 @@ async def operation_of(request: Request, gallery: str | None, detail: str = "") 
     name = _header(request)
     if name is None:
         return None
-    scope = [TENANT, request.scope["route"].path, gallery or "", name]
+    scope = [current_request().caller.tenant, request.scope["route"].path, gallery or "", name]
     body = await request.body()
     content_type = request.headers.get("content-type", "")
     return Operation(

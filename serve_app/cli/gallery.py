@@ -113,9 +113,9 @@ def import_directory(
     from serve_app.cli.model_of import check_dimension, extractor_of
     from serve_app.index.copies.directory import read_directory
     from serve_app.index.copies.transfer import import_gallery
-    from serve_app.policy import check_key
+    from serve_app.policy import check_name
 
-    check_key(key)
+    check_name(key)
     content = read_directory(directory)
     model = model_id or content.model_id
     if model is None:

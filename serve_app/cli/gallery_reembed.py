@@ -54,14 +54,16 @@ def reembed(
     from serve_app.errors import JobNotFoundError
     from serve_app.index.store.job_store import JobStore
     from serve_app.jobs.sources import write_sources
+    from serve_app.tenancy import owned, tenant_of
 
     service = read_service_args(config, data_dir, os.environ)
     name = job_name(job_id)
+    whole = owned(tenant_of(key), name)
     table = service.data_dir / "jobs" / f"{name}-sources.csv"
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         info = store.entry(key).info
         try:  # a job that goes on needs the rows that it began with
-            text = JobStore(store).job(name).request
+            text = JobStore(store).job(whole).request
             in_place_of = JobRequest.model_validate_json(text).in_place_of
         except JobNotFoundError:
             count, moment = write_sources(store, key, table)
@@ -84,7 +86,7 @@ def reembed(
 
     words = command_of(request, name, config, service)
     code = Submission(found).run(words, name, say)
-    if code != UNFINISHED and _is_over(name, config, data_dir):
+    if code != UNFINISHED and _is_over(whole, config, data_dir):
         table.unlink(missing_ok=True)  # it holds paths and labels
     raise typer.Exit(code)
 

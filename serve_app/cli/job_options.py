@@ -107,11 +107,11 @@ JobIdOption = Annotated[
 def request_of(**facts: Any) -> JobRequest:
     """Raises ConfigError that names what is wrong."""
     from serve_app.config import JobRequest, validate
-    from serve_app.policy import check_key
+    from serve_app.policy import check_name
     from serve_app.types import JobMode
 
     request = validate(JobRequest, facts, "")
-    check_key(request.key)
+    check_name(request.key)
     if request.mode is JobMode.APPEND and request.index_type is not None:
         raise ConfigError("--index-type: a gallery that is appended to keeps its own")
     return request

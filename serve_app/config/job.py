@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from serve_app.config.strict import StrictModel
-from serve_app.policy import MAX_KEY_LENGTH
+from serve_app.policy import MAX_NAME_LENGTH
 from serve_app.types import JobMode, Metric
 
 _ROWS = re.compile(r"[0-9]{1,18}")
@@ -38,7 +38,7 @@ class JobRequest(StrictModel):
     or URL of the Parquet file of what became of each row.
     """
 
-    key: str = Field(min_length=1, max_length=MAX_KEY_LENGTH)
+    key: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
     input: str = Field(min_length=1, max_length=4096)
     mode: JobMode = JobMode.CREATE
     kind: InputKind = "auto"

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field, field_validator
 
+from serve_app.config.access import AccessConfig
 from serve_app.config.observability import ObservabilityConfig
 from serve_app.config.strict import StrictModel, validate
 from serve_app.errors import ConfigError
@@ -160,7 +161,8 @@ class ServiceArgs(StrictModel):
     PostgreSQL database, or ``env:NAME`` the environment variable that does, which must then be set;
     ``cache_dir`` the converted models. ``shards``: parts of every gallery,
     each searched by a deployment of its own. ``hosts``: names and addresses by which clients call
-    the service, beside those of loopback; ``*``: any."""
+    the service, beside those of loopback; ``*``: any, as it is where API keys are asked for and
+    none is listed."""
 
     pipeline: str = "face_recognition"
     data_dir: Path = Path("data")
@@ -173,6 +175,7 @@ class ServiceArgs(StrictModel):
     fetch: FetchConfig = FetchConfig()
     limits: Limits = Limits()
     jobs: JobsConfig = JobsConfig()
+    access: AccessConfig = AccessConfig()
     observability: ObservabilityConfig = ObservabilityConfig()
 
     @field_validator("data_dir", "cache_dir")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
+from serve_app.access.changes import AccessNews, Spent
 from serve_app.config import (
     BatchSettings,
     IndexConfig,
@@ -32,12 +33,14 @@ from serve_app.index.mutations import Create, Mutation
 from serve_app.index.records import SearchRequest
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.access_store import AccessStore
 from serve_app.index.store.job_store import JobStore
 from serve_app.index.upkeep.keeper import Housekeeping, Keeper
 from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.index.warming import Warmer
 from serve_app.tracing import open_tracing
 from serve_app.types import (
+    Caller,
     GalleryEntry,
     GalleryInfo,
     Job,
@@ -84,6 +87,7 @@ class Index:
         device = choose_device(index.device)
         self._store = GalleryStore(database, create=False)
         self._jobs = JobStore(self._store)
+        self._access = AccessStore(self._store)
         self._hosts = hosts
         storage = SnapshotStorage(snapshots_url)
         loader = Loader(self._store, shard, storage, device)
@@ -178,8 +182,10 @@ class Index:
     async def describe(self, keys: Sequence[str]) -> dict[str, GalleryInfo] | FaceServeError:
         return await self._in(self._readers, lambda: self._store.describe(keys))
 
-    async def galleries(self, after: str, limit: int) -> list[GalleryEntry] | FaceServeError:
-        return await self._in(self._readers, lambda: self._store.galleries(after, limit))
+    async def galleries(
+        self, after: str, limit: int, tenant: str | None
+    ) -> list[GalleryEntry] | FaceServeError:
+        return await self._in(self._readers, lambda: self._store.galleries(after, limit, tenant))
 
     async def entry(self, key: str) -> GalleryEntry | FaceServeError:
         return await self._in(self._readers, lambda: self._store.entry(key))
@@ -192,12 +198,20 @@ class Index:
             lambda: self._store.templates(self._store.entry(key).info, label, after, limit),
         )
 
-    async def submit_job(self, job_id: str, request: JobRequest) -> Job | FaceServeError:
+    async def access_news(self, known: int) -> AccessNews | FaceServeError:
+        return await self._in(self._probers, lambda: self._access.news(known))
+
+    async def spend(self, spent: Mapping[str, Spent]) -> dict[str, float] | FaceServeError:
+        return await self._in(self._job_writers, lambda: self._access.spend(spent))
+
+    async def submit_job(
+        self, job_id: str, request: JobRequest, caller: Caller
+    ) -> Job | FaceServeError:
         """Once, however often it is sent; a job that is not over gets a host if it has none."""
 
         def work() -> Job:
             job = self._jobs.submit(
-                job_id, request.key, request.mode, request.text(), request.digest()
+                job_id, request.key, request.mode, request.text(), request.digest(), caller
             )
             if not job.state.is_final:
                 self._hosts.start(job_id)
@@ -208,8 +222,8 @@ class Index:
     async def job(self, job_id: str) -> Job | FaceServeError:
         return await self._in(self._readers, lambda: self._jobs.job(job_id))
 
-    async def jobs(self, limit: int) -> list[Job] | FaceServeError:
-        return await self._in(self._readers, lambda: self._jobs.jobs(limit))
+    async def jobs(self, limit: int, tenant: str | None) -> list[Job] | FaceServeError:
+        return await self._in(self._readers, lambda: self._jobs.jobs(limit, tenant))
 
     async def rejections(
         self, job_id: str, after: int, limit: int

@@ -29,6 +29,7 @@ from serve_app.index.records import SearchRequest
 from serve_app.index.sharding import ShardedSearch
 from serve_app.request_context import current_request
 from serve_app.types import (
+    Caller,
     Consistency,
     Embeddings,
     GalleryEntry,
@@ -103,7 +104,9 @@ class RayIndex:
         operation: Operation | None = None,
     ) -> Receipt:
         named = operation or unnamed()
-        mutation = Create(key, index_type, metric, list(labels), embeddings, with_labels, named)
+        mutation = Create(
+            key, index_type, metric, list(labels), embeddings, with_labels, named, _caller()
+        )
         return await self._change(mutation)
 
     async def add(
@@ -116,7 +119,7 @@ class RayIndex:
         operation: Operation | None = None,
     ) -> Receipt:
         named = operation or unnamed()
-        return await self._change(Add(key, list(labels), embeddings, with_labels, named))
+        return await self._change(Add(key, list(labels), embeddings, with_labels, named, _caller()))
 
     async def remove(
         self,
@@ -126,18 +129,19 @@ class RayIndex:
         with_labels: bool,
         operation: Operation | None = None,
     ) -> Receipt:
-        return await self._change(Remove(key, list(ids), with_labels, operation or unnamed()))
+        named = operation or unnamed()
+        return await self._change(Remove(key, list(ids), with_labels, named, _caller()))
 
     async def remove_label(
         self, key: str, label: str, *, operation: Operation | None = None
     ) -> Receipt:
-        return await self._change(RemoveLabel(key, label, operation or unnamed()))
+        return await self._change(RemoveLabel(key, label, operation or unnamed(), _caller()))
 
     async def drop(self, key: str, *, operation: Operation | None = None) -> Receipt:
-        return await self._change(Drop(key, operation or unnamed()))
+        return await self._change(Drop(key, operation or unnamed(), _caller()))
 
     async def optimize(self, key: str, *, operation: Operation | None = None) -> Receipt:
-        return await self._change(Optimize(key, operation or unnamed()))
+        return await self._change(Optimize(key, operation or unnamed(), _caller()))
 
     async def answered(self, operation: Operation, *, with_labels: bool = False) -> Receipt | None:
         receipt: Receipt | None = await self._store.ask("answer_to", operation, with_labels)
@@ -149,8 +153,10 @@ class RayIndex:
             raise GalleryNotFoundError(f"gallery {key} does not exist; build it first")
         return found[key]
 
-    async def list(self, after: str, limit: int) -> Sequence[GalleryEntry]:
-        entries: Sequence[GalleryEntry] = await self._store.ask("galleries", after, limit)
+    async def list(
+        self, after: str, limit: int, *, tenant: str | None = None
+    ) -> Sequence[GalleryEntry]:
+        entries: Sequence[GalleryEntry] = await self._store.ask("galleries", after, limit, tenant)
         return entries
 
     async def entry(self, key: str) -> GalleryEntry:
@@ -196,3 +202,8 @@ class RayIndex:
         finally:
             for piece in pieces:
                 piece.context.spans.add("search", time.monotonic() - begun)
+
+
+def _caller() -> Caller:
+    """The context stays here: whoever makes the change is told who asked for it."""
+    return current_request().caller

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,14 +12,19 @@ from typing import Any
 from fastapi import FastAPI
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.access.ring import KeyRing
 from serve_app.api.answered import each_of
 from serve_app.api.app import create_app
-from serve_app.api.hosts import Hosts
+from serve_app.api.edge import Edge
+from serve_app.api.hosts import ANY, Hosts
 from serve_app.api.request_log import RequestLog
 from serve_app.api.watching import Watching
 from serve_app.batching import Admission
 from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, validate
+from serve_app.config.access import check_access
+from serve_app.deployments.access import RayAccess, served_host
 from serve_app.deployments.clients import RayDetector, RayExtractor
+from serve_app.deployments.haproxy import proxy_proof
 from serve_app.deployments.index_client import RayIndex
 from serve_app.deployments.jobs_client import RayJobs
 from serve_app.deployments.metrics import ingress_gauges, open_meters
@@ -28,7 +34,15 @@ from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
 from serve_app.fetching import Fetcher, SwitchedOff
 from serve_app.imaging import leave_threads_to_callers
-from serve_app.service import GalleryService, JobService, Readiness, RecognitionService
+from serve_app.service import (
+    GalleryService,
+    JobService,
+    Readiness,
+    RecognitionService,
+    TenantGalleries,
+    TenantIndex,
+    TenantJobs,
+)
 from serve_app.tracing import open_tracing
 
 
@@ -42,6 +56,8 @@ class Ingress:
         args: ServiceArgs,
     ) -> None:
         leave_threads_to_callers()
+        # Here and not where the application is built: only here Serve is sure to run already.
+        check_access(args.access, served_host())
         timeout_s = args.limits.request_timeout_s
         self._admission = Admission()
         self._meters = open_meters(args.observability.metrics)
@@ -49,7 +65,9 @@ class Ingress:
         self._extractor = RayExtractor(extractor, timeout_s, self._admission, self._meters)
         self._index = RayIndex(shards, timeout_s, self._admission, self._meters)
         self._checks = stage_checks(detector, extractor, shards)
-        self._jobs = RayJobs(StoreCaller(StageCaller("index", shards[0], timeout_s)))
+        store = StoreCaller(StageCaller("index", shards[0], timeout_s))
+        self._jobs = RayJobs(store)
+        self._ring = KeyRing(RayAccess(store)) if args.access.keys else None
         self._pipeline = pipeline
         self._args = args
         self._configure({})
@@ -66,18 +84,26 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Ray Serve's hook: the app is built in the replica, so nothing of it is pickled."""
-        service = RecognitionService(self._detector, self._extractor, self._index, self._pipeline)
+        service = RecognitionService(
+            self._detector, self._extractor, TenantIndex(self._index), self._pipeline
+        )
         return create_app(
             service,
-            GalleryService(self._index),
-            JobService(self._jobs, self._args.jobs.inputs),
+            GalleryService(TenantGalleries(self._index)),
+            JobService(TenantJobs(self._jobs), self._args.jobs.inputs),
             self._fetcher(),
             self._pipeline,
             self._args.limits,
             self._admission,
             self._watching(),
-            Hosts(self._args.hosts),
+            self._ring,
+            self._edge(),
         )
+
+    def _edge(self) -> Edge:
+        # A page that gets a browser to ask us has no key to send: no name of its own helps it.
+        usual = (ANY,) if self._args.access.keys else ()
+        return Edge(Hosts(self._args.hosts or usual), proxy_proof(os.environ))
 
     def _fetcher(self) -> Fetcher | SwitchedOff:
         fetch = self._args.fetch

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from serve_app.config import JobRequest
 from serve_app.deployments.store_caller import StoreCaller
+from serve_app.request_context import current_request
 from serve_app.types import Job, JobRejection
 
 BEGUN = "the job may have begun all the same: send the same again, or look at it first"
@@ -18,15 +19,17 @@ class RayJobs:
         self._store = store
 
     async def submit(self, job_id: str, request: JobRequest) -> Job:
-        job: Job = await self._store.ask("submit_job", job_id, request, advice=BEGUN)
+        job: Job = await self._store.ask(
+            "submit_job", job_id, request, current_request().caller, advice=BEGUN
+        )
         return job
 
     async def job(self, job_id: str) -> Job:
         job: Job = await self._store.ask("job", job_id)
         return job
 
-    async def jobs(self, limit: int) -> Sequence[Job]:
-        jobs: Sequence[Job] = await self._store.ask("jobs", limit)
+    async def jobs(self, limit: int, *, tenant: str | None = None) -> Sequence[Job]:
+        jobs: Sequence[Job] = await self._store.ask("jobs", limit, tenant)
         return jobs
 
     async def rejections(self, job_id: str, after: int, limit: int) -> Sequence[JobRejection]:

@@ -1,6 +1,7 @@
 """What can happen to a gallery, as values: a host gathers them, a store makes them happen.
 
-Each carries its ``Operation``: done once, however often it is sent. Knows neither SQL nor FAISS.
+Each carries its ``Operation``: done once, however often it is sent; and who asked for it. Knows
+neither SQL nor FAISS.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from serve_app.types import Embeddings, Metric, Operation
+from serve_app.types import OPERATOR, Caller, Embeddings, Metric, Operation
 
 
 def unnamed() -> Operation:
@@ -28,6 +29,7 @@ class Create:
     embeddings: Embeddings
     with_labels: bool = False
     operation: Operation = field(default_factory=unnamed)
+    by: Caller = OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Add:
     embeddings: Embeddings
     with_labels: bool = False
     operation: Operation = field(default_factory=unnamed)
+    by: Caller = OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Remove:
     ids: Sequence[int]
     with_labels: bool = False
     operation: Operation = field(default_factory=unnamed)
+    by: Caller = OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class RemoveLabel:
     key: str
     label: str
     operation: Operation = field(default_factory=unnamed)
+    by: Caller = OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Drop:
 
     key: str
     operation: Operation = field(default_factory=unnamed)
+    by: Caller = OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Optimize:
 
     key: str
     operation: Operation = field(default_factory=unnamed)
+    by: Caller = OPERATOR
 
 
 Mutation = Create | Add | Remove | RemoveLabel | Drop | Optimize

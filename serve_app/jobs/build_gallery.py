@@ -49,6 +49,7 @@ from serve_app.jobs.same_faces import same_faces, write_same_faces
 from serve_app.jobs.settling import COMMIT_ROWS, PATIENCE_S, Settling, settled, settled_embeddings
 from serve_app.models.zoo.opening import Watch, unwatched
 from serve_app.priority import step_aside
+from serve_app.tenancy import owned, tenant_of
 from serve_app.types import GalleryInfo, IndexType, Job, JobMode, JobState, Metric, Shard
 
 logger = logging.getLogger(__name__)
@@ -205,8 +206,7 @@ class GalleryJob:
 
     def _report_rows(self, job: Job, request: JobRequest) -> str:
         """Where it is."""
-        usual = self._service.data_dir / "jobs" / f"{job.id}.parquet"
-        url = request.report or str(usual)
+        url = request.report or str(self._service.data_dir / "jobs" / f"{job.id}.parquet")
         write_report(url, self._jobs.rows(job.id))
         for line in summary(job, self._jobs.rows(job.id)):
             self._say(line)
@@ -237,6 +237,7 @@ def submitted_job(
 ) -> Job:
     """Submit ``request`` and run it here; or go on with it. Raises as ``GalleryJob.run``, and
     OperationReusedError if the job of this id is another."""
+    job_id = owned(tenant_of(request.key), job_id)
     store = _open_store(service, environ)
     try:
         JobStore(store).submit(job_id, request.key, request.mode, request.text(), request.digest())

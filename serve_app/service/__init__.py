@@ -26,6 +26,7 @@ from serve_app.service.recognition import (
     RecognitionService,
 )
 from serve_app.service.rejections import Rejection
+from serve_app.service.tenancy import TenantGalleries, TenantIndex, TenantJobs
 
 __all__ = [
     "DEFAULT_PAGE",
@@ -44,6 +45,9 @@ __all__ = [
     "Rejection",
     "RejectionPage",
     "TemplatePage",
+    "TenantGalleries",
+    "TenantIndex",
+    "TenantJobs",
     "each_alone",
     "in_flight",
 ]

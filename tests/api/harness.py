@@ -9,12 +9,20 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from serve_app.access.ring import KeyRing
 from serve_app.api.app import create_app
-from serve_app.api.hosts import Hosts
+from serve_app.api.edge import Edge
 from serve_app.api.images import Fetcher
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import (
+    GalleryService,
+    JobService,
+    RecognitionService,
+    TenantGalleries,
+    TenantIndex,
+    TenantJobs,
+)
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
 
 BUILD = "/face-recognition-index-build"
@@ -32,7 +40,8 @@ class Api:
         fetcher: Fetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
         watching: Watching | None = None,
-        hosts: Hosts | None = None,
+        ring: KeyRing | None = None,
+        edge: Edge | None = None,
         root: str = "",
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
@@ -41,16 +50,18 @@ class Api:
         self.index = MemoryIndex()
         self.jobs = MemoryJobs()
         self.fetcher = fetcher or FakeFetcher()
-        service = RecognitionService(self.detector, self.extractor, self.index, config)
+        index = TenantIndex(self.index)
+        service = RecognitionService(self.detector, self.extractor, index, config)
         self.app: FastAPI = create_app(
             service,
-            GalleryService(self.index),
-            JobService(self.jobs, inputs),
+            GalleryService(TenantGalleries(self.index)),
+            JobService(TenantJobs(self.jobs), inputs),
             self.fetcher,
             config,
             limits,
             watching=watching,
-            hosts=hosts,
+            ring=ring,
+            edge=edge,
         )
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app, root_path=root), base_url="http://service"

@@ -14,7 +14,9 @@ class OneGallery(MemoryIndex):
         super().__init__()
         self._one = entry
 
-    async def list(self, after: str, limit: int) -> list[GalleryEntry]:
+    async def list(
+        self, after: str, limit: int, *, tenant: str | None = None
+    ) -> list[GalleryEntry]:
         return [self._one]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from serve_app.api.edge import Edge
 from serve_app.api.hosts import Hosts
 from serve_app.api.safe_headers import CSP, SAFE_HEADERS, made_safe
 from serve_app.config import Limits
@@ -33,7 +34,7 @@ ASKED = [
 async def test_every_answer_has_them_once(
     method: str, path: str, extra: dict[str, object], status: int
 ) -> None:
-    api = Api(limits=Limits(body_bytes=1000), hosts=Hosts(["service"]))
+    api = Api(limits=Limits(body_bytes=1000), edge=Edge(Hosts(["service"])))
     answer = await api.send(method, path, **extra)
     assert answer.status_code == status
     given = answer.headers.multi_items()

@@ -5,7 +5,9 @@ Functions of a connection; committing is the caller's.
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -19,21 +21,32 @@ from serve_app.errors import (
 )
 from serve_app.index.staged import RowOutcome
 from serve_app.index.store.schema import STAGING, gallery, job, job_row
-from serve_app.types import Job, JobMode, JobRejection, JobState
+from serve_app.tenancy import tenant_of
+from serve_app.types import OPERATOR, Caller, Job, JobMode, JobRejection, JobState
 
 FINAL = tuple(str(state) for state in JobState if state.is_final)
 
 
 def submit(
-    connection: Connection, job_id: str, key: str, mode: JobMode, request: str, digest: str
+    connection: Connection,
+    job_id: str,
+    key: str,
+    mode: JobMode,
+    request: str,
+    digest: str,
+    caller: Caller,
 ) -> Job:
     """A new job, or the one of this id if the same was asked. What its digest leaves out (limits,
     the report) is from now on as it is asked now. Raises OperationReusedError."""
+    if tenant_of(job_id) != tenant_of(key):
+        raise ValueError("a job is of its gallery's tenant, by its id too")
     row = find(connection, job_id, lock=True)
     if row is None:
         now = time.time()
         new = insert(job).values(
             id=job_id,
+            tenant=tenant_of(job_id),
+            caller=json.dumps(asdict(caller)),
             key=key,
             mode=str(mode),
             request=request,
@@ -175,10 +188,17 @@ def read(connection: Connection, job_id: str) -> Job:
     return _job(row)
 
 
-def listed(connection: Connection, limit: int) -> list[Job]:
-    """The newest ``limit``, newest first."""
+def listed(connection: Connection, limit: int, tenant: str | None) -> list[Job]:
+    """The newest ``limit``, newest first; of one tenant if it is given."""
     query = select(job).order_by(job.c.created_at.desc(), job.c.id).limit(limit)
+    if tenant is not None:
+        query = query.where(job.c.tenant == tenant)
     return [_job(row) for row in connection.execute(query)]
+
+
+def caller_of(row: Row[Any]) -> Caller:
+    """Who asked for a job; the operator for one from before that was kept."""
+    return Caller(**json.loads(row.caller)) if row.caller else OPERATOR
 
 
 def _job(row: Any) -> Job:

@@ -13,7 +13,16 @@ from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.reading import of_generation
 from serve_app.index.store.schema import job_row, template, template_source
 from serve_app.index.store.store import GalleryStore
-from serve_app.types import GalleryInfo, Job, JobMode, JobRejection, JobState, Shard
+from serve_app.types import (
+    OPERATOR,
+    Caller,
+    GalleryInfo,
+    Job,
+    JobMode,
+    JobRejection,
+    JobState,
+    Shard,
+)
 
 PAGE = 10_000
 
@@ -25,22 +34,34 @@ class JobStore:
         self._store = store
         self._transactions = store.transactions
 
-    def submit(self, job_id: str, key: str, mode: JobMode, request: str, digest: str) -> Job:
+    def submit(
+        self,
+        job_id: str,
+        key: str,
+        mode: JobMode,
+        request: str,
+        digest: str,
+        caller: Caller = OPERATOR,
+    ) -> Job:
         """A new job, or the one of this id if the same was asked, by ``digest``.
 
         ``request``: JSON of what was asked, without secrets. Raises OperationReusedError.
         """
         return self._transactions.write(
-            lambda connection: job_rows.submit(connection, job_id, key, mode, request, digest)
+            lambda connection: job_rows.submit(
+                connection, job_id, key, mode, request, digest, caller
+            )
         )
 
     def job(self, job_id: str) -> Job:
         """Raises JobNotFoundError."""
         return self._transactions.query(lambda connection: job_rows.read(connection, job_id))
 
-    def jobs(self, limit: int) -> list[Job]:
-        """The newest ``limit``, newest first."""
-        return self._transactions.query(lambda connection: job_rows.listed(connection, limit))
+    def jobs(self, limit: int, tenant: str | None = None) -> list[Job]:
+        """The newest ``limit``, newest first; of one tenant if it is given."""
+        return self._transactions.query(
+            lambda connection: job_rows.listed(connection, limit, tenant)
+        )
 
     def rejections(self, job_id: str, after: int, limit: int) -> list[JobRejection]:
         """Up to ``limit`` rejected rows with positions above ``after``."""

@@ -14,6 +14,7 @@ from serve_app.index.store import job_rows
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.forgetting import forget_previous, previous_key
 from serve_app.index.store.reading import TEMPLATE
+from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import (
     PREVIOUS,
     READY,
@@ -25,7 +26,8 @@ from serve_app.index.store.schema import (
     template_source,
 )
 from serve_app.index.store.succeeding import take_over
-from serve_app.index.store.writing import TENANT, change_gallery, insert_templates
+from serve_app.index.store.writing import change_gallery, insert_templates
+from serve_app.tenancy import tenant_of
 from serve_app.types import Embeddings, GalleryInfo, JobMode, JobState
 
 PAGE = 10_000
@@ -51,6 +53,14 @@ def publish(
     target, base = _pair(connection, row.key, row.generation)
     if base is None:
         raise UnavailableError("what the job staged is gone: give it another job id")
+    there = target is not None
+    replaced = target.size if target is not None and row.mode != JobMode.APPEND else 0
+    check_room(
+        connection,
+        job_rows.caller_of(row),
+        faces=base.size - replaced,
+        galleries=0 if there else 1,
+    )
     match JobMode(row.mode):
         case JobMode.APPEND:
             info = _append(connection, row.key, target, base, compatible_with)
@@ -68,7 +78,9 @@ def publish(
 def previous(connection: Connection, key: str) -> GalleryInfo:
     """What a rollback would bring back. Raises GalleryNotFoundError if nothing was kept."""
     row = connection.execute(
-        select(gallery).where(gallery.c.tenant == TENANT, gallery.c.key == previous_key(key))
+        select(gallery).where(
+            gallery.c.tenant == tenant_of(key), gallery.c.key == previous_key(key)
+        )
     ).one_or_none()
     if row is None:
         raise GalleryNotFoundError(
@@ -106,7 +118,7 @@ def _pair(
     lock; with them what was there before, which may have to go."""
     keys = gallery.c.key.in_([key, previous_key(key)])
     query = select(gallery).where(
-        gallery.c.tenant == TENANT, or_(keys, gallery.c.generation == generation)
+        gallery.c.tenant == tenant_of(key), or_(keys, gallery.c.generation == generation)
     )
     query = query.order_by(gallery.c.id).with_for_update()
     rows = connection.execute(query).all()

@@ -21,7 +21,8 @@ from sqlalchemy import (
 from serve_app.index.records import Changes, TemplateRows, Totals, label_digest
 from serve_app.index.store.damage import read_gallery, read_page, read_templates
 from serve_app.index.store.schema import HIDDEN, gallery, snapshot, template
-from serve_app.index.store.writing import TENANT, find
+from serve_app.index.store.writing import find
+from serve_app.tenancy import tenant_of
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
 
 TEMPLATE = (template.c.id, template.c.label, template.c.embedding, template.c.crc)
@@ -41,7 +42,7 @@ _NEWEST = (
 )
 _STANDING = select(gallery, _NEWEST.label("newest"))
 _DESCRIBE = _STANDING.where(
-    gallery.c.tenant == TENANT,
+    gallery.c.tenant.in_(bindparam("tenants", expanding=True)),
     gallery.c.key.in_(bindparam("keys", expanding=True)),
     gallery.c.state.not_in(HIDDEN),
 )
@@ -53,7 +54,8 @@ def describe(connection: Connection, keys: Sequence[str], shard: Shard) -> dict[
     found: dict[str, GalleryInfo] = {}
     for start in range(0, len(keys), KEYS_A_QUERY):
         part = list(keys[start : start + KEYS_A_QUERY])
-        values = {"keys": part, "shards": shard.of, "shard": shard.number}
+        tenants = list({tenant_of(key) for key in part})
+        values = {"tenants": tenants, "keys": part, "shards": shard.of, "shard": shard.number}
         rows = connection.execute(_DESCRIBE, values)
         found |= {row.key: read_gallery(row, row.newest) for row in rows}
     return found
@@ -70,24 +72,24 @@ def of_generation(connection: Connection, generation: str, shard: Shard) -> Gall
 
 def totals(connection: Connection, largest: int) -> Totals:
     """Two queries of the galleries' rows alone; templates are not touched."""
-    served = (gallery.c.tenant == TENANT, gallery.c.state.not_in(HIDDEN))
+    served = gallery.c.state.not_in(HIDDEN)
     counted = connection.execute(
-        select(func.count(), func.coalesce(func.sum(gallery.c.size), 0)).where(*served)
+        select(func.count(), func.coalesce(func.sum(gallery.c.size), 0)).where(served)
     ).one()
     sizes = connection.execute(
-        select(gallery.c.size).where(*served).order_by(gallery.c.size.desc()).limit(largest)
+        select(gallery.c.size).where(served).order_by(gallery.c.size.desc()).limit(largest)
     )
     return Totals(int(counted[0]), int(counted[1]), tuple(sizes.scalars()))
 
 
-def galleries(connection: Connection, after: str, limit: int) -> list[GalleryEntry]:
-    """Up to ``limit`` galleries with keys above ``after``, by key."""
-    rows = connection.execute(
-        select(gallery)
-        .where(gallery.c.tenant == TENANT, gallery.c.key > after, gallery.c.state.not_in(HIDDEN))
-        .order_by(gallery.c.key)
-        .limit(limit)
-    )
+def galleries(
+    connection: Connection, after: str, limit: int, tenant: str | None
+) -> list[GalleryEntry]:
+    """Up to ``limit`` galleries with names above ``after``, by name; of one tenant if given."""
+    query = select(gallery).where(gallery.c.key > after, gallery.c.state.not_in(HIDDEN))
+    if tenant is not None:
+        query = query.where(gallery.c.tenant == tenant)
+    rows = connection.execute(query.order_by(gallery.c.key).limit(limit))
     return [GalleryEntry(read_gallery(row), row.created_at, row.changed_at) for row in rows]
 
 

@@ -17,7 +17,8 @@ from serve_app.index.records import check_of, label_digest
 from serve_app.index.store.damage import check_of_gallery
 from serve_app.index.store.forgetting import IDS_A_STATEMENT, forget_previous
 from serve_app.index.store.schema import gallery, operation, template
-from serve_app.index.store.writing import TENANT, change_gallery, find
+from serve_app.index.store.writing import change_gallery, find
+from serve_app.tenancy import tenant_of
 from serve_app.types import GalleryEntry, GalleryInfo
 
 
@@ -74,7 +75,10 @@ def _begin(connection: Connection, key: str, entry: GalleryEntry) -> str:
     try:
         connection.execute(
             insert(gallery).values(
-                tenant=TENANT, created_at=entry.created_at, crc=check_of_gallery(facts), **facts
+                tenant=tenant_of(key),
+                created_at=entry.created_at,
+                crc=check_of_gallery(facts),
+                **facts,
             )
         )
     except IntegrityError:  # somebody was first

@@ -27,7 +27,7 @@ gallery = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("tenant", Text, nullable=False, server_default=""),
-    Column("key", Text, nullable=False),
+    Column("key", Text, nullable=False),  # with the tenant's name before it (tenancy.owned)
     # A UUID, new with every build of the gallery: caches of another generation are worthless.
     Column("generation", Text, nullable=False, unique=True),
     Column("index_type", Text, nullable=False),
@@ -73,6 +73,9 @@ template = Table(
     Column("added_seq", BigInteger, nullable=False),
     Column("removed_seq", BigInteger),
     Column("crc", BigInteger),  # of id, label and embedding (records.check_of)
+    # Of the tenant's data key that seals label and embedding in one (the column of the latter);
+    # NULL: they are not encrypted.
+    Column("key_version", Integer),
     Index("ix_template_added", "generation", "added_seq"),
     Index("ix_template_removed", "generation", "removed_seq"),
     Index("ix_template_label", "generation", "label_digest"),
@@ -134,12 +137,15 @@ template_source = Table(
     ),
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("source", Text, nullable=False),
+    Column("key_version", Integer),  # as in ``template``
 )
 
 job = Table(
     "job",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),  # with the tenant's name before it, as a gallery's key
+    Column("tenant", Text, nullable=False, server_default=""),
+    Column("caller", Text, nullable=False, server_default=""),  # JSON: types.Caller
     Column("key", Text, nullable=False),
     Column("mode", Text, nullable=False),  # JobMode
     Column("digest", Text, nullable=False),  # of what was asked
@@ -163,6 +169,7 @@ job = Table(
     Column("resumed_done", BigInteger, nullable=False, server_default="0"),
     Column("created_at", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
+    Index("ix_job_newest", "tenant", "created_at"),
 )
 
 job_row = Table(
@@ -177,6 +184,95 @@ job_row = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("digest", LargeBinary),  # of the image's bytes: the same image again is found by it
     Column("same_as", BigInteger),  # the position that showed the same image first
+    Column("key_version", Integer),  # of source and label, as in ``template``
     Index("ix_job_row_digest", "job", "digest"),
     Index("ix_job_row_outcome", "job", "outcome", "position"),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    # "access": grows with every change of a tenant or an API key, so that replicas see what is new.
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("quota", Text, nullable=False, server_default="{}"),  # JSON: access.Quota
+    Column("created_at", Float, nullable=False),
+    # Since when its data keys are gone for good; none is made for it again.
+    Column("erased_at", Float),
+    Column("revision", BigInteger, nullable=False),  # of the counter "access" when it was changed
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),  # what its maker calls it
+    Column("secret", Text, nullable=False),  # its Argon2id hash, as a PHC string
+    Column("scopes", Text, nullable=False),  # separated by spaces
+    Column("quota", Text, nullable=False, server_default="{}"),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    Column("revision", BigInteger, nullable=False),
+    Index("ix_api_key_revision", "revision"),
+)
+
+rate = Table(
+    "rate",
+    metadata,
+    # Token buckets that the ingress replicas share: what was left at a moment.
+    Column("subject", Text, primary_key=True),  # of a key or a tenant
+    Column("level", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    # Append-only, by triggers. ``chain``: the gallery's whole name; its rows are numbered from 0.
+    Column("chain", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("result", Text, nullable=False),  # "ok", or an error's code
+    Column("generation", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("ids", Text, nullable=False),  # of templates, runs as FIRST-LAST
+    Column("count", BigInteger, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of all this and the digest before it
+    Index("ix_audit_time", "tenant", "at"),
+)
+
+audit_chain = Table(
+    "audit_chain",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    # The oldest row that is kept, and the digest of the one before it.
+    Column("first", BigInteger, nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    # The number that the next row gets, and the digest of the newest.
+    Column("next", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+data_key = Table(
+    "data_key",
+    metadata,
+    # What seals a tenant's labels and embeddings, itself sealed by a master key.
+    Column("tenant", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("wrapped_by", Text, nullable=False),  # the master key's id
+    Column("created_at", Float, nullable=False),
 )

@@ -31,11 +31,11 @@ from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import IDS_A_STATEMENT
 from serve_app.index.store.schema import STAGING, gallery, job_row, template_source
 from serve_app.index.store.writing import (
-    TENANT,
     change_gallery,
     find,
     insert_templates,
 )
+from serve_app.tenancy import tenant_of
 from serve_app.types import Embeddings, GalleryInfo, Job, JobMode
 
 
@@ -159,7 +159,7 @@ def _new_gallery(connection: Connection, job_id: str, wanted: StagedGallery) -> 
     }
     connection.execute(
         insert(gallery).values(
-            tenant=TENANT,
+            tenant=tenant_of(job_id),
             state=STAGING,
             created_at=now,
             changed_at=now,

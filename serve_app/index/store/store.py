@@ -221,10 +221,10 @@ class GalleryStore(Keeping):
             lambda connection: reading.live_count(connection, info, shard)
         )
 
-    def galleries(self, after: str, limit: int) -> list[GalleryEntry]:
-        """Up to ``limit`` galleries with keys above ``after``, by key."""
+    def galleries(self, after: str, limit: int, tenant: str | None = None) -> list[GalleryEntry]:
+        """Up to ``limit`` galleries with names above ``after``, by name; of one tenant if given."""
         return self._transactions.query(
-            lambda connection: reading.galleries(connection, after, limit)
+            lambda connection: reading.galleries(connection, after, limit, tenant)
         )
 
     def entry(self, key: str) -> GalleryEntry:

@@ -36,10 +36,10 @@ from serve_app.index.records import DAMAGED, check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import clear_templates, forget_previous
+from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import HIDDEN, gallery, template
+from serve_app.tenancy import tenant_of
 from serve_app.types import Receipt, Vectors
-
-TENANT = ""  # tenants come with API keys; every row has the column already
 
 
 def perform(connection: Connection, mutation: Mutation) -> Receipt:
@@ -65,7 +65,8 @@ def perform_all(
     keys = {mutation.key for mutation in mutations}
     if len(keys) > 1 and connection.dialect.name != "sqlite":
         # All in one order, or two replicas that have the same galleries in hand would deadlock.
-        query = select(gallery.c.id).where(gallery.c.tenant == TENANT, gallery.c.key.in_(keys))
+        tenants = {tenant_of(key) for key in keys}
+        query = select(gallery.c.id).where(gallery.c.tenant.in_(tenants), gallery.c.key.in_(keys))
         connection.execute(query.order_by(gallery.c.id).with_for_update()).all()
     return [perform_alone(connection, mutation) for mutation in mutations]
 
@@ -121,7 +122,9 @@ def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> R
 
 def find(connection: Connection, key: str, *, lock: bool = False) -> Row[Any] | None:
     query = select(gallery).where(
-        gallery.c.tenant == TENANT, gallery.c.key == key, gallery.c.state.not_in(HIDDEN)
+        gallery.c.tenant == tenant_of(key),
+        gallery.c.key == key,
+        gallery.c.state.not_in(HIDDEN),
     )
     if not lock:
         return connection.execute(query).one_or_none()
@@ -163,6 +166,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
         if answered := kept(connection, mutation.operation):
             return answered
         raise _exists(mutation.key)
+    check_room(connection, mutation.by, faces=count, galleries=1)
     facts = {
         "key": mutation.key,
         "generation": uuid.uuid4().hex,
@@ -177,7 +181,11 @@ def _create(connection: Connection, mutation: Create) -> Answered:
     }
     connection.execute(
         insert(gallery).values(
-            tenant=TENANT, created_at=now, changed_at=now, crc=check_of_gallery(facts), **facts
+            tenant=tenant_of(mutation.key),
+            created_at=now,
+            changed_at=now,
+            crc=check_of_gallery(facts),
+            **facts,
         )
     )
     row = _locked(connection, mutation.key)
@@ -189,6 +197,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
 
 def _add(connection: Connection, row: Row[Any], mutation: Add) -> Answered:
     check_fits(read_gallery(row), mutation.embeddings)
+    check_room(connection, mutation.by, faces=len(mutation.labels))
     seq, count = row.seq, row.size + len(mutation.labels)
     ids = range(row.next_id, row.next_id + len(mutation.labels))
     if ids:

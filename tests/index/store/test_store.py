@@ -101,7 +101,7 @@ def test_an_error_of_one_is_raised(any_store: GalleryStore) -> None:
 
 def test_what_it_says_of_itself(any_store: GalleryStore, file: Path) -> None:
     assert any_store.file == (file if any_store.one_writer else None)
-    assert any_store.revision == "0003"
+    assert any_store.revision == "0004"
 
 
 def test_a_locked_database_is_unavailable_after_the_timeout(
