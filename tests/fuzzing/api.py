@@ -1,8 +1,8 @@
 """Requests made from the OpenAPI document of a running service, by Schemathesis, for a while.
 
-``python -m tests.fuzzing.api`` starts a service of its own: the requests build, change and remove
-galleries. With an API key in FACE_SERVE_FUZZ_KEY they carry it. Schemathesis runs in a process of
-its own, as its hooks and checks are global.
+``python -m tests.fuzzing.api`` starts a service of its own, which asks for keys: the requests
+build, change and remove galleries. With an API key in FACE_SERVE_FUZZ_KEY they carry it.
+Schemathesis runs in a process of its own, as its hooks and checks are global.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from serve_app.access import Scope
 from tests.fuzzing.depth import INPUT, KEY
-from tests.integration.service import ROOT, Service
+from tests.integration.service import ROOT, Service, serve_file
 
 CHECKS = (
     "not_a_server_error",
@@ -86,18 +88,45 @@ def fuzz(
     return run.returncode, run.stdout
 
 
+def with_keys(data_dir: Path) -> dict[str, Any]:
+    content = serve_file(data_dir)
+    content["applications"][0]["args"]["access"] = {"keys": True}
+    return content
+
+
+def new_key(service: Service) -> str:
+    """One that may do everything."""
+    scopes = [word for scope in Scope for word in ("--scope", str(scope))]
+    program = Path(sys.executable).parent / "face-serve"
+    made = subprocess.run(
+        [program, "keys", "create", "--name", "fuzz", *scopes, "--data-dir", service.data_dir],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return made.stdout.strip()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=1200)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--anyone", action="store_true", help="a service that asks for no keys")
     arguments = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="fs-", dir="/tmp"))
     inputs = directory / "inputs"
     inputs.mkdir()
-    service = Service(directory)
+    service = Service(directory, serve_file if arguments.anyone else with_keys)
     try:
         service.start()
-        status, output = fuzz(service.url, arguments.seconds, inputs=inputs, seed=arguments.seed)
+        status, output = fuzz(
+            service.url,
+            arguments.seconds,
+            inputs=inputs,
+            seed=arguments.seed,
+            key=None if arguments.anyone else new_key(service),
+        )
         print(output)
     finally:
         service.stop()
