@@ -52,7 +52,9 @@ def database_url(request: pytest.FixtureRequest, url: str) -> str:
     engine = create_engine(reused)
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-        connection.execute(text("TRUNCATE gallery, operation, lease, job CASCADE"))
+        connection.execute(
+            text("TRUNCATE gallery, operation, lease, job, audit, audit_chain CASCADE")
+        )
     engine.dispose()
     return reused
 

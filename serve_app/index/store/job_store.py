@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from serve_app.errors import GalleryExistsError, GalleryMismatchError
 from serve_app.index.records import Moment
-from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
+from serve_app.index.staged import SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import job_rows, publishing, staging
 from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.reading import of_generation
@@ -235,16 +235,5 @@ class JobStore:
             .limit(PAGE)
         )
         return self._transactions.query(
-            lambda connection: [
-                SettledRow(
-                    position=row.position,
-                    source=row.source,
-                    label=row.label,
-                    outcome=RowOutcome(row.outcome),
-                    reason=row.reason,
-                    digest=row.digest,
-                    same_as=row.same_as,
-                )
-                for row in connection.execute(query)
-            ]
+            lambda connection: job_rows.settled_rows(connection.execute(query).all())
         )

@@ -16,7 +16,7 @@ from .administrator import administrator
 def pg_store(reused_url: str) -> Iterator[GalleryStore]:
     """With one gallery of one template."""
     with administrator(reused_url) as connection:
-        connection.execute("TRUNCATE gallery, operation, lease, job CASCADE")
+        connection.execute("TRUNCATE gallery, operation, lease, job, audit, audit_chain CASCADE")
     store = GalleryStore(reused_url)
     build(store, count=1)
     yield store
