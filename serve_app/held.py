@@ -8,11 +8,12 @@ from enum import StrEnum
 
 class Where(StrEnum):
     """SERVED: in a gallery as it is searched. PREVIOUS: in the one it replaced, kept for a
-    rollback. STAGED: in one that a job is making."""
+    rollback. STAGED: in one that a job is making. INPUT: in what is kept of a job's input."""
 
     SERVED = "served"
     PREVIOUS = "previous"
     STAGED = "staged"
+    INPUT = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,12 @@ class HeldPage:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was erased in one place: templates, and rows of a job's input."""
+    """What was erased in one place. ``count``: of templates, or of rows of a job's input."""
 
     key: str
     where: Where
+    count: int
     job: str = ""
-    templates: int = 0
-    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

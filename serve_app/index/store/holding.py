@@ -65,8 +65,8 @@ def galleries(connection: Connection, tenant: str, first: int = 0) -> list[Row[A
 def key_of(row: Row[Any]) -> str:
     """Of a row of ``galleries``: the key that it has, had, or will have."""
     if row.state == STAGING:
-        return row.job_key or row.key
-    return str(row.key).removeprefix(previous_key("")) if row.state == PREVIOUS else row.key
+        return str(row.job_key or row.key)
+    return str(row.key).removeprefix(previous_key(""))
 
 
 def where_of(row: Row[Any]) -> Where:

@@ -24,7 +24,7 @@ from serve_app.index.store.schema import STAGING, gallery, job_row
 from serve_app.index.store.writing import change_gallery, find, labelled
 from serve_app.types import Caller
 
-ACTION = "erase_label"
+ACTION, ROWS_ACTION = "erase_label", "erase_label_rows"
 
 
 def erase_in_gallery(
@@ -38,7 +38,7 @@ def erase_in_gallery(
     if row is not None and (ids := _remove(connection, row, label)):
         seq = row.seq + 1
         entries.append(Entry(key, by, ACTION, row.generation, seq, ids, operation=operation))
-        erased.append(Erased(key, Where.SERVED, templates=len(ids)))
+        erased.append(Erased(key, Where.SERVED, len(ids)))
     before = connection.execute(
         select(gallery).where(gallery.c.key == previous_key(key)).with_for_update()
     ).one_or_none()
@@ -48,7 +48,7 @@ def erase_in_gallery(
         entries.append(
             Entry(key, by, ACTION, before.generation, before.seq, ids, operation=operation)
         )
-        erased.append(Erased(key, Where.PREVIOUS, templates=len(ids)))
+        erased.append(Erased(key, Where.PREVIOUS, len(ids)))
     if erased:
         forget_previous(connection, key)
     auditing.write(connection, entries)
@@ -74,20 +74,19 @@ def erase_in_job(
         connection.execute(
             delete(job_row).where(job_row.c.job == job_id, job_row.c.position.in_(part))
         )
-    if not ids and not positions:
-        return []
-    generation = job.generation or ""
-    entries = []
+    generation, seq = job.generation or "", 0
+    erased: list[Erased] = []
+    entries: list[Entry] = []
     if staged is not None and ids:
         seq = staged.seq + 1
         entries.append(Entry(job.key, by, ACTION, generation, seq, ids, operation=operation))
+        erased.append(Erased(job.key, Where.STAGED, len(ids), job_id))
     if positions:  # they are no templates' ids: only how many is told
-        seq, count = 0 if staged is None else staged.seq + bool(ids), len(positions)
-        action = f"{ACTION}_rows"
-        entries.append(Entry(job.key, by, action, generation, seq, (), count, operation))
+        count = len(positions)
+        entries.append(Entry(job.key, by, ROWS_ACTION, generation, seq, (), count, operation))
+        erased.append(Erased(job.key, Where.INPUT, count, job_id))
     auditing.write(connection, entries)
-    where = Where.SERVED if staged is None else Where.STAGED
-    return [Erased(job.key, where, job_id, len(ids), len(positions))]
+    return erased
 
 
 def _remove(connection: Connection, row: Row[Any], label: str) -> list[int]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from serve_app.errors import FaceServeError
+from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.held import Erased, Erasure, HeldPage, HeldPlace
 from serve_app.index.mutations import unnamed
 from serve_app.index.store import auditing, holding, job_rows, label_erasing
@@ -15,7 +15,7 @@ from serve_app.index.store.auditing import Entry
 from serve_app.index.store.store import GalleryStore
 from serve_app.types import OPERATOR, Caller
 
-EXPORTED = "export_label"
+EXPORTED, ROWS_EXPORTED = "export_label", "export_label_rows"
 
 Work = Callable[[Connection], list[Erased]]
 
@@ -91,8 +91,11 @@ def _places(
     keys: list[str] = []
     holding_jobs: dict[str, str] = {}
     for row in holding.galleries(connection, tenant):
-        if not holding.has(connection, row, label):
-            continue
+        try:
+            if not holding.has(connection, row, label):
+                continue
+        except UnavailableError:
+            pass  # a damaged one: its own transaction says so, and keeps none from the others
         key = holding.key_of(row)
         if row.job_id is not None:
             holding_jobs[row.job_id] = key
@@ -121,7 +124,7 @@ def _entries(page: HeldPage, by: Caller) -> list[Entry]:
         for (key, generation, seq), numbers in ids.items()
     ]
     entries += [
-        Entry(key, by, f"{EXPORTED}_rows", generation, 0, (), count, name)
+        Entry(key, by, ROWS_EXPORTED, generation, 0, (), count, name)
         for (key, generation), count in rows.items()
     ]
     return entries
