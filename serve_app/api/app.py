@@ -25,6 +25,8 @@ from serve_app.api.job_routes import add_job_routes
 from serve_app.api.jobs import JobOperations
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
+from serve_app.api.record_routes import add_record_routes
+from serve_app.api.records import RecordOperations
 from serve_app.api.replies import success_response
 from serve_app.api.sources import ImageArray
 from serve_app.api.visualise import Visualiser
@@ -32,20 +34,21 @@ from serve_app.api.watching import Watching
 from serve_app.batching import Admission
 from serve_app.config import Limits, PipelineConfig
 from serve_app.errors import UnavailableError
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService, RecordService
 
 
 def create_app(
     service: RecognitionService,
     galleries: GalleryService,
     jobs: JobService,
+    records: RecordService,
     fetcher: Fetcher,
     config: PipelineConfig,
     limits: Limits,
     admission: Admission | None = None,
     watching: Watching | None = None,
 ) -> FastAPI:
-    """The HTTP API over three services. Needs neither Ray nor a running loop; closes ``fetcher``
+    """The HTTP API over four services. Needs neither Ray nor a running loop; closes ``fetcher``
     when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in."""
     watching = watching or Watching()
 
@@ -131,6 +134,7 @@ def create_app(
 
     add_gallery_routes(app, GalleryOperations(galleries), exchange)
     add_job_routes(app, JobOperations(jobs), exchange)
+    add_record_routes(app, RecordOperations(records), exchange)
     bodies = (
         schemas.BuildRequest,
         schemas.AddRequest,

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from serve_app.config import (
+    AuditConfig,
     BatchSettings,
     IndexConfig,
     JobRequest,
@@ -19,6 +20,7 @@ from serve_app.config import (
     SnapshotConfig,
 )
 from serve_app.deployments.calls import CallId, StageCall, StageReply
+from serve_app.deployments.index_records import IndexRecords
 from serve_app.deployments.metrics import Meters, index_gauges, open_meters
 from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered, timed
 from serve_app.deployments.sampler import SamplerThread
@@ -69,7 +71,7 @@ class Hosts(Protocol):
     def end(self, job_id: str) -> None: ...
 
 
-class Index:
+class Index(IndexRecords):
     def __init__(
         self,
         urls: tuple[str, str],
@@ -78,13 +80,16 @@ class Index:
         snapshots: SnapshotConfig,
         hosts: Hosts,
         observability: ObservabilityConfig | None = None,
+        audit: AuditConfig | None = None,
     ) -> None:
+        audit_s = None if audit is None else audit.keep_s
         observability = observability or ObservabilityConfig()
         meters = open_meters(observability.metrics)
         database, snapshots_url = urls
         device = choose_device(index.device)
         self._store = GalleryStore(database, create=False)
         self._jobs = JobStore(self._store)
+        self._open_records(self._store)
         self._hosts = hosts
         storage = SnapshotStorage(snapshots_url)
         loader = Loader(self._store, shard, storage, device)
@@ -102,7 +107,7 @@ class Index:
                 snapshots.erase_within_s,
                 snapshots.keep,
             ),
-            Housekeeping(interval_s=index.upkeep_s, answers_s=index.idempotency_s),
+            Housekeeping(index.upkeep_s, answers_s=index.idempotency_s, audit_s=audit_s),
             threads=index.build_threads,
             tidy=self._cache.tidy,
         )

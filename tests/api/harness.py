@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from serve_app.api.app import create_app
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService, RecordService
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
+from tests.memory_records import MemoryRecords
 
 BUILD = "/face-recognition-index-build"
 ADD = "/face-recognition-index-add"
@@ -36,12 +37,14 @@ class Api:
         self.extractor = FakeExtractor()
         self.index = MemoryIndex()
         self.jobs = MemoryJobs()
+        self.records = MemoryRecords()
         self.fetcher = fetcher or FakeFetcher()
         service = RecognitionService(self.detector, self.extractor, self.index, config)
         self.app: FastAPI = create_app(
             service,
             GalleryService(self.index),
             JobService(self.jobs, inputs),
+            RecordService(self.records, self.records),
             self.fetcher,
             config,
             limits,
