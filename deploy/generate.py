@@ -25,6 +25,8 @@ DATABASE = "env:FACE_SERVE_DATABASE_URL"
 HTTP_PORT = 8000
 """Ray's own convention; 8080 is where KubeRay lets Ray export metrics."""
 EVERYWHERE = "0.0.0.0"  # nosec B104 # in a pod, where the NetworkPolicy says who reaches it
+KEYS, ANYONE = {"keys": True}, {"anyone": True}
+"""Who is let in: with an API key, but on a cluster for trying."""
 SCRATCH = "/tmp"  # nosec B108 # a volume of the pod's own
 LABEL = "face-serve/"
 """Before a stage's name: the label of the nodes that are for it."""
@@ -35,17 +37,18 @@ JOB = {"detectors": 4, "extractors": 8, "cpus": 1}
 """Actors of a bulk job on a cluster of its own: as many as deploy/job has cores for."""
 
 
-def for_kubernetes(content: dict[str, Any]) -> dict[str, Any]:
-    """A file of configs/serve for a cluster: reachable, on each stage's own nodes, with the paths
-    of the image."""
+def for_kubernetes(content: dict[str, Any], access: dict[str, bool]) -> dict[str, Any]:
+    """A file of configs/serve for a cluster: reachable, by whom ``access`` says, on each stage's
+    own nodes, with the paths of the image."""
     changed = content | {"proxy_location": "EveryNode"}
     changed["http_options"] = content["http_options"] | {"host": EVERYWHERE, "port": HTTP_PORT}
-    changed["applications"] = [_application(one) for one in content["applications"]]
+    changed["applications"] = [_application(one, access) for one in content["applications"]]
     return changed
 
 
-def _application(application: dict[str, Any]) -> dict[str, Any]:
+def _application(application: dict[str, Any], access: dict[str, bool]) -> dict[str, Any]:
     args = application["args"] | {"database_url": DATABASE, "data_dir": DATA_DIR}
+    args["access"] = access
     if args["pipeline"].endswith(".yaml"):
         args["pipeline"] = f"{IN_IMAGE}/{args['pipeline']}"
     return application | {
@@ -100,7 +103,7 @@ def generated() -> dict[Path, str]:
 
 def _serve_file(name: str) -> dict[str, Any]:
     text = (ROOT / "configs/serve" / f"{name}.yaml").read_text(encoding="utf-8")
-    return for_kubernetes(yaml.safe_load(text))
+    return for_kubernetes(yaml.safe_load(text), ANYONE if name == SERVED["dev"] else KEYS)
 
 
 def _patch(content: dict[str, Any], name: str) -> str:

@@ -10,7 +10,7 @@ unpickle.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class FaceServeError(Exception):
@@ -120,12 +120,36 @@ class OverloadedError(FaceServeError):
     retry_after_s: float = 1.0
 
     @classmethod
-    def after(cls, reason: str, seconds: float) -> OverloadedError:
+    def after(cls, reason: str, seconds: float) -> Self:
         """At most a minute is advised. Attributes travel along when it is pickled."""
         seconds = min(seconds, 60.0)
         error = cls(f"{reason}: try again in {max(1, math.ceil(seconds))} s")
         error.retry_after_s = seconds
         return error
+
+
+class QuotaError(OverloadedError):
+    """A key or its tenant has used up what it may."""
+
+    code = "quota_exceeded"
+
+
+class KeyNotFoundError(FaceServeError):
+    """No API key of this id."""
+
+    code = "key_not_found"
+
+
+class UnauthorizedError(FaceServeError):
+    """No API key, or none that opens anything."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(FaceServeError):
+    """The API key's scopes don't cover what was asked."""
+
+    code = "forbidden"
 
 
 class UnavailableError(FaceServeError):

@@ -89,14 +89,15 @@ class RequestContext:
     """``deadline``: when nobody waits any more, of this process's ``time.monotonic``; between
     machines only what is left of it travels. ``timeout_s``: how long that was at the start.
     ``admitted``: a queue has taken work of it, so that none turns it away for being long.
-    ``caller``: who asks, as the API has found out. ``log_id``, ``failure``: of its answer, once
-    that is made; the latter an error's code."""
+    ``caller``: who asks, as the API has found out, and ``max_body_bytes`` what it may send.
+    ``log_id``, ``failure``: of its answer, once that is made; the latter an error's code."""
 
     deadline: float = inf
     timeout_s: float = inf
     admitted: bool = False
     spans: Spans = field(default_factory=Spans)
     caller: Caller = ANONYMOUS
+    max_body_bytes: float = inf
     log_id: str = ""
     failure: str = ""
 

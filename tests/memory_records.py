@@ -23,8 +23,10 @@ class Asked:
 
 @dataclass
 class MemoryRecords:
-    """``asked``, ``queries``: what was. ``down``: the store does not answer."""
+    """``page``, ``erasure``: what ``tenant`` has; others have nothing. ``asked``, ``queries``: what
+    was. ``down``: the store does not answer."""
 
+    tenant: str = ""
     page: HeldPage = field(default_factory=lambda: HeldPage([], []))
     erasure: Erasure = field(default_factory=lambda: Erasure([], {}, []))
     log: list[AuditRow] = field(default_factory=list)
@@ -43,17 +45,18 @@ class MemoryRecords:
     ) -> HeldPage:
         self._reach()
         self.asked.append(Asked(label, tenant, after, limit, embeddings))
-        return self.page
+        return self.page if tenant == self.tenant else HeldPage([], [])
 
     async def erase(self, label: str, *, tenant: str = "") -> Erasure:
         self._reach()
         self.asked.append(Asked(label, tenant))
-        return self.erasure
+        return self.erasure if tenant == self.tenant else Erasure([], {}, [])
 
     async def rows(self, asked: AuditQuery) -> Sequence[AuditRow]:
         self._reach()
         self.queries.append(asked)
-        return self.log[: asked.limit]
+        rows = [row for row in self.log if asked.tenant in (None, row.tenant)]
+        return rows[: asked.limit]
 
     def _reach(self) -> None:
         if self.down:

@@ -17,7 +17,7 @@ CPUS = 0.1
 
 def first(data_dir: Path, http_port: int) -> dict[str, Any]:
     """The service as it is before anything happens: two replicas of each stage, on two machines."""
-    content = serve_file("cluster", data_dir=str(data_dir))
+    content = serve_file("cluster", data_dir=str(data_dir), access={})  # loopback
     content["http_options"] |= {"host": "127.0.0.1", "port": http_port}
     for stage in stages(content).values():
         stage["num_replicas"] = REPLICAS

@@ -9,6 +9,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
+from serve_app.access import Scope
+from serve_app.access.ring import KeyRing
 from serve_app.api import batch_schemas, job_schemas, schemas
 from serve_app.api.batch import BatchOperations
 from serve_app.api.body import BodyReader
@@ -19,15 +21,18 @@ from serve_app.api.forms.reading import RequestReader
 from serve_app.api.galleries import GalleryOperations
 from serve_app.api.gallery_routes import add_gallery_routes
 from serve_app.api.gate import Gate
+from serve_app.api.guard import Guard
 from serve_app.api.idempotency import once
 from serve_app.api.images import Fetcher, ImageReader
 from serve_app.api.job_routes import add_job_routes
 from serve_app.api.jobs import JobOperations
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
+from serve_app.api.probes import PROBES
 from serve_app.api.record_routes import add_record_routes
 from serve_app.api.records import RecordOperations
 from serve_app.api.replies import success_response
+from serve_app.api.route_scopes import RouteScopes
 from serve_app.api.sources import ImageArray
 from serve_app.api.visualise import Visualiser
 from serve_app.api.watching import Watching
@@ -47,14 +52,19 @@ def create_app(
     limits: Limits,
     admission: Admission | None = None,
     watching: Watching | None = None,
+    ring: KeyRing | None = None,
 ) -> FastAPI:
     """The HTTP API over four services. Needs neither Ray nor a running loop; closes ``fetcher``
-    when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in."""
+    when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in.
+    ``ring``: the API keys that are asked for; left out, none are."""
     watching = watching or Watching()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with watching.beside():
+        async with (
+            watching.beside(),
+            contextlib.nullcontext() if ring is None else ring.listening(),
+        ):
             yield
         await fetcher.aclose()
 
@@ -76,7 +86,7 @@ def create_app(
 
     @app.post(
         "/face-recognition-index-build",
-        **documented(schemas.BuildRequest, schemas.BuildResult, change=True),
+        **documented(schemas.BuildRequest, schemas.BuildResult, Scope.ENROL, change=True),
     )
     async def build_index(request: Request) -> Response:
         """Build a gallery of images and labels."""
@@ -84,7 +94,7 @@ def create_app(
 
     @app.post(
         "/face-recognition-index-add",
-        **documented(schemas.AddRequest, schemas.GalleryResult, change=True),
+        **documented(schemas.AddRequest, schemas.GalleryResult, Scope.ENROL, change=True),
     )
     async def add_images_to_index(request: Request) -> Response:
         """Enrol images in a gallery."""
@@ -92,7 +102,7 @@ def create_app(
 
     @app.post(
         "/face-recognition-index-remove",
-        **documented(schemas.RemoveRequest, schemas.GalleryResult, change=True),
+        **documented(schemas.RemoveRequest, schemas.GalleryResult, Scope.ENROL, change=True),
     )
     async def remove_images_from_index(request: Request) -> Response:
         """Remove templates from a gallery by their ids."""
@@ -100,13 +110,17 @@ def create_app(
             request, schemas.RemoveRequest, once(request, operations.remove)
         )
 
-    @app.post("/face-recognition-infer", **documented(schemas.InferRequest, schemas.InferResult))
+    @app.post(
+        "/face-recognition-infer",
+        **documented(schemas.InferRequest, schemas.InferResult, Scope.READ),
+    )
     async def infer(request: Request) -> Response:
         """Find the faces of an image and who they are."""
         return await exchange.answer(request, schemas.InferRequest, operations.infer)
 
     @app.post(
-        "/v1/infer:batch", **documented(batch_schemas.BatchRequest, batch_schemas.BatchResult)
+        "/v1/infer:batch",
+        **documented(batch_schemas.BatchRequest, batch_schemas.BatchResult, Scope.READ),
     )
     async def infer_batch(request: Request) -> Response:
         """Find the faces of several images and who they are. An image that fails does so alone."""
@@ -144,9 +158,13 @@ def create_app(
         job_schemas.JobBody,
         ImageArray,
     )
-    add_body_schemas(app, bodies)
+    add_body_schemas(app, bodies, keys=ring is not None)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_middleware(BodyReader, max_bytes=limits.body_bytes, timeout_s=limits.body_timeout_s)
+    # What the service is and whether it runs is no secret.
+    opened = (*PROBES, app.openapi_url, app.docs_url, app.swagger_ui_oauth2_redirect_url)
+    scopes = RouteScopes(app.routes, [path for path in opened if path])
+    app.add_middleware(Guard, scopes=scopes, ring=ring, limits=limits)
     app.add_middleware(  # the outermost
         Gate,
         admission=admission,

@@ -46,11 +46,13 @@ class BodyReader:
             await self._app(scope, receive, send)
             return
         upload = Upload(receive)
-        left_s = current_request().remaining_s(time.monotonic())
+        context = current_request()
+        left_s = context.remaining_s(time.monotonic())
+        most = min(self._max_bytes, context.max_body_bytes)
         with self._memory() as take:
             try:
                 async with asyncio.timeout(min(self._timeout_s, left_s)):
-                    body = await self._read(scope, upload, take)
+                    body = await self._read(scope, upload, most, take)
             except ClientGoneError:
                 return
             except TimeoutError:
@@ -85,16 +87,18 @@ class BodyReader:
         finally:
             self._held -= taken
 
-    async def _read(self, scope: Scope, upload: Upload, take: Callable[[int], None]) -> bytes:
+    async def _read(
+        self, scope: Scope, upload: Upload, most: float, take: Callable[[int], None]
+    ) -> bytes:
         too_large = TooLargeError(
-            f"the body is over the limit of {self._max_bytes} bytes: send it in several requests"
+            f"the body is over the limit of {most} bytes: send it in several requests"
         )
-        if (content_length(scope) or 0) > self._max_bytes:
+        if (content_length(scope) or 0) > most:
             raise too_large
         body = bytearray()
         while not upload.ended:
             chunk = await upload.chunk()
-            if len(body) + len(chunk) > self._max_bytes:
+            if len(body) + len(chunk) > most:
                 raise too_large
             take(len(chunk))
             body += chunk

@@ -14,11 +14,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from serve_app.access import Scope
 from serve_app.api import schemas
 from serve_app.api.forms import description, msgpack_form
-from serve_app.api.gate import PROBES
 from serve_app.api.idempotency import HEADER, MAX_LENGTH
+from serve_app.api.probes import PROBES
 from serve_app.api.replies import JSON
+from serve_app.api.route_scopes import SCHEME, needs
 
 DESCRIPTION = """Build galleries of faces, add and remove, and recognise who is in a picture.
 
@@ -41,6 +43,8 @@ With the header `Request-Timeout` (seconds) a request says how long its client w
 is answered 504 and costs nothing more. `Server-Timing` tells where a request's time went."""
 
 FAILURES = {
+    401: "No API key, or none that opens anything (where the service asks for keys)",
+    403: "The API key lacks the scope that this needs",
     404: "No such gallery or job",
     408: "The body did not arrive in time",
     409: "The gallery exists already, or holds embeddings of another model; or the job id was used "
@@ -48,10 +52,17 @@ FAILURES = {
     413: "A body, an image or a list is over its limit",
     422: "An invalid field, an image that can't be decoded, pairs that can't be enrolled, or an "
     "Idempotency-Key that was used for another request",
-    429: "Over capacity: try again after Retry-After seconds",
+    429: "Over capacity, or over a quota: try again after Retry-After seconds",
     500: "Unexpected failure",
     503: "A stage is unavailable",
     504: "Not done within the deadline",
+}
+
+SECURITY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, made with `face-serve keys create`. Each operation names the scope "
+    "that the key needs: read, enrol or admin.",
 }
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -68,20 +79,29 @@ NAMES_A_CHANGE = {
 
 
 def documented(
-    request: type[schemas.Request], result: type[BaseModel], *, change: bool = False
+    request: type[schemas.Request],
+    result: type[BaseModel],
+    scope: Scope,
+    *,
+    change: bool = False,
 ) -> dict[str, Any]:
-    """Arguments of a route that takes a body of ``request`` and answers ``result``. ``change``: it
-    may be named by an idempotency key."""
+    """Arguments of a route that takes a body of ``request`` and answers ``result``. ``scope``: what
+    its API key needs; ``change``: it may be named by an idempotency key."""
     body = {"required": True, "content": description.content(request, _REFERENCE)}
     parameters = _listed(description.query(request, _REFERENCE), "query", [])
     if change:
         parameters.append(NAMES_A_CHANGE)
-    extra = {"requestBody": body, **({"parameters": parameters} if parameters else {})}
+    extra = {
+        "requestBody": body,
+        **({"parameters": parameters} if parameters else {}),
+        "security": needs(scope),
+    }
     return {**_replies(result), "openapi_extra": extra}
 
 
 def documented_address(
     result: type[BaseModel],
+    scope: Scope,
     *,
     path: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
@@ -91,7 +111,8 @@ def documented_address(
     parameters = [*_parameters(path, "path"), *_parameters(query, "query")]
     if change:
         parameters.append(NAMES_A_CHANGE)
-    return {**_replies(result), "openapi_extra": {"parameters": parameters}}
+    extra = {"parameters": parameters, "security": needs(scope)}
+    return {**_replies(result), "openapi_extra": extra}
 
 
 def _replies(result: type[BaseModel]) -> dict[str, Any]:
@@ -124,18 +145,19 @@ def _listed(fields: dict[str, Any], place: str, required: Sequence[str]) -> list
     ]
 
 
-def add_body_schemas(app: FastAPI, requests: Sequence[type[BaseModel]]) -> None:
-    """Put what ``documented`` refers to into the document of ``app``."""
+def add_body_schemas(app: FastAPI, requests: Sequence[type[BaseModel]], *, keys: bool) -> None:
+    """Put what ``documented`` refers to into the document of ``app``. ``keys``: it asks for API
+    keys; else they are an option."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app, requests)
+            app.openapi_schema = _document(app, requests, keys)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way to extend it
 
 
-def _document(app: FastAPI, requests: Sequence[type[BaseModel]]) -> dict[str, Any]:
+def _document(app: FastAPI, requests: Sequence[type[BaseModel]], keys: bool) -> dict[str, Any]:
     document: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
@@ -143,10 +165,13 @@ def _document(app: FastAPI, requests: Sequence[type[BaseModel]]) -> dict[str, An
         [(request, "validation") for request in requests], ref_template=_REFERENCE
     )
     document["components"]["schemas"] |= definitions["$defs"]
+    document["components"]["securitySchemes"] = {SCHEME: SECURITY}
     for path, operations in document["paths"].items():
         if path not in PROBES:
             for operation in operations.values():
                 _add_msgpack(operation["responses"])
+                if not keys:
+                    operation["security"] = [*operation["security"], {}]
     return document
 
 

@@ -37,10 +37,14 @@ STATUS: dict[str, int] = {
     "gallery_mismatch": 409,
     "operation_reused": 422,
     "job_not_found": 404,
+    "key_not_found": 404,
     "job_changed": 409,
     "job_conflict": 409,
     "job_lost": 409,
     "overloaded": 429,
+    "quota_exceeded": 429,
+    "unauthorized": 401,
+    "forbidden": 403,
     "unavailable": 503,
     "deadline_exceeded": 504,
     "internal": 500,
@@ -69,6 +73,8 @@ def failure_response(error: FaceServeError, log_id: str) -> Response:
     current_request().failure = error.code
     status, message = status_and_message(error)
     headers = {"Retry-After": str(_retry_after_s(error))} if status in {429, 503} else {}
+    if status == 401:  # RFC 6750
+        headers["WWW-Authenticate"] = 'Bearer realm="face-serve"'
     return envelope_response(status, message, log_id, headers)
 
 

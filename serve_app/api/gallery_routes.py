@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
 
+from serve_app.access import Scope
 from serve_app.api import gallery_schemas as schemas
 from serve_app.api.address import path_of, query_of
 from serve_app.api.documentation import documented_address
@@ -19,7 +20,10 @@ GALLERY = GALLERIES + "/{key}"
 
 
 def add_gallery_routes(app: FastAPI, operations: GalleryOperations, exchange: Exchange) -> None:
-    @app.get(GALLERIES, **documented_address(schemas.GalleryList, query=schemas.GalleriesQuery))
+    @app.get(
+        GALLERIES,
+        **documented_address(schemas.GalleryList, Scope.READ, query=schemas.GalleriesQuery),
+    )
     async def list_galleries(request: Request) -> Response:
         """A page of galleries, by key."""
 
@@ -28,7 +32,9 @@ def add_gallery_routes(app: FastAPI, operations: GalleryOperations, exchange: Ex
 
         return await exchange.answer_address(request, work)
 
-    @app.get(GALLERY, **documented_address(schemas.GalleryDetail, path=schemas.GalleryPath))
+    @app.get(
+        GALLERY, **documented_address(schemas.GalleryDetail, Scope.READ, path=schemas.GalleryPath)
+    )
     async def show_gallery(request: Request) -> Response:
         """What is known of a gallery."""
 
@@ -37,7 +43,10 @@ def add_gallery_routes(app: FastAPI, operations: GalleryOperations, exchange: Ex
 
         return await exchange.answer_address(request, work)
 
-    @app.delete(GALLERY, **documented_address(schemas.Count, path=schemas.GalleryPath, change=True))
+    @app.delete(
+        GALLERY,
+        **documented_address(schemas.Count, Scope.ADMIN, path=schemas.GalleryPath, change=True),
+    )
     async def drop_gallery(request: Request) -> Response:
         """Remove a gallery with all that is in it."""
 
@@ -50,7 +59,7 @@ def add_gallery_routes(app: FastAPI, operations: GalleryOperations, exchange: Ex
     @app.get(
         GALLERY + "/templates",
         **documented_address(
-            schemas.TemplateList, path=schemas.GalleryPath, query=schemas.TemplatesQuery
+            schemas.TemplateList, Scope.READ, path=schemas.GalleryPath, query=schemas.TemplatesQuery
         ),
     )
     async def list_templates(request: Request) -> Response:
@@ -64,7 +73,7 @@ def add_gallery_routes(app: FastAPI, operations: GalleryOperations, exchange: Ex
 
     @app.delete(
         GALLERY + "/labels/{label:path}",
-        **documented_address(schemas.Removal, path=schemas.LabelPath, change=True),
+        **documented_address(schemas.Removal, Scope.ENROL, path=schemas.LabelPath, change=True),
     )
     async def remove_label(request: Request) -> Response:
         """Remove every template of a label. A label that nobody has is no error."""
@@ -80,7 +89,7 @@ def add_gallery_routes(app: FastAPI, operations: GalleryOperations, exchange: Ex
     @app.post(
         GALLERY + "/optimize",
         status_code=202,
-        **documented_address(schemas.Count, path=schemas.GalleryPath, change=True),
+        **documented_address(schemas.Count, Scope.ENROL, path=schemas.GalleryPath, change=True),
     )
     async def optimize_gallery(request: Request) -> Response:
         """Ask for an index built of all that is in the gallery now. It comes in the background."""

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answered import Answered, Observe, method_of, nobody, route_of
 from serve_app.api.errors import invalid_value
+from serve_app.api.probes import PROBES
 from serve_app.api.refusal import Refuser, Upload, content_length
 from serve_app.batching import Admission
 from serve_app.config import Limits
@@ -28,9 +29,6 @@ logger = logging.getLogger(__name__)
 TIMEOUT_HEADER = "Request-Timeout"
 """Seconds that a client waits. (X-Request-Timeout-Seconds is Ray's own: it answers 408.)"""
 
-PROBES = ("/health", "/ready")
-"""Asked by machines, all the time: always let in, whatever their headers say, and
-nobody is told of them."""
 COSTLY = (
     "/face-recognition-infer",
     "/face-recognition-index-build",

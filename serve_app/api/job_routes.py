@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
 
+from serve_app.access import Scope
 from serve_app.api import job_schemas as schemas
 from serve_app.api.address import path_of, query_of
 from serve_app.api.documentation import documented, documented_address
@@ -19,7 +20,11 @@ JOB = JOBS + "/{id}"
 
 
 def add_job_routes(app: FastAPI, operations: JobOperations, exchange: Exchange) -> None:
-    @app.post(JOBS, status_code=202, **documented(schemas.JobBody, schemas.JobFacts, change=True))
+    @app.post(
+        JOBS,
+        status_code=202,
+        **documented(schemas.JobBody, schemas.JobFacts, Scope.ENROL, change=True),
+    )
     async def begin_job(request: Request) -> Response:
         """Enrol a directory, a table or an object store in a gallery, which changes all at once
         when the job is done. Sent again with the same jobId, a job that broke off goes on."""
@@ -29,7 +34,7 @@ def add_job_routes(app: FastAPI, operations: JobOperations, exchange: Exchange) 
 
         return await exchange.answer(request, schemas.JobBody, work, status=202)
 
-    @app.get(JOBS, **documented_address(schemas.JobList, query=schemas.JobsQuery))
+    @app.get(JOBS, **documented_address(schemas.JobList, Scope.READ, query=schemas.JobsQuery))
     async def list_jobs(request: Request) -> Response:
         """The newest jobs, newest first."""
 
@@ -38,7 +43,7 @@ def add_job_routes(app: FastAPI, operations: JobOperations, exchange: Exchange) 
 
         return await exchange.answer_address(request, work)
 
-    @app.get(JOB, **documented_address(schemas.JobFacts, path=schemas.JobPath))
+    @app.get(JOB, **documented_address(schemas.JobFacts, Scope.READ, path=schemas.JobPath))
     async def show_job(request: Request) -> Response:
         """How far a job is, or how it ended."""
 
@@ -47,7 +52,7 @@ def add_job_routes(app: FastAPI, operations: JobOperations, exchange: Exchange) 
 
         return await exchange.answer_address(request, work)
 
-    @app.delete(JOB, **documented_address(schemas.JobFacts, path=schemas.JobPath))
+    @app.delete(JOB, **documented_address(schemas.JobFacts, Scope.ENROL, path=schemas.JobPath))
     async def remove_job(request: Request) -> Response:
         """Cancel a job: nothing is left of what it staged. Of one that is over, remove what is
         known of it; its gallery stays."""
@@ -60,7 +65,7 @@ def add_job_routes(app: FastAPI, operations: JobOperations, exchange: Exchange) 
     @app.get(
         JOB + "/rejected",
         **documented_address(
-            schemas.RejectedList, path=schemas.JobPath, query=schemas.RejectedQuery
+            schemas.RejectedList, Scope.READ, path=schemas.JobPath, query=schemas.RejectedQuery
         ),
     )
     async def list_rejected(request: Request) -> Response:

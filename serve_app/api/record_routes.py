@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
 
+from serve_app.access import Scope
 from serve_app.api import record_schemas as schemas
 from serve_app.api.address import path_of, query_of
 from serve_app.api.documentation import documented_address
@@ -21,7 +22,7 @@ def add_record_routes(app: FastAPI, operations: RecordOperations, exchange: Exch
     @app.get(
         PERSON,
         **documented_address(
-            schemas.PersonDetail, path=schemas.PersonPath, query=schemas.PersonQuery
+            schemas.PersonDetail, Scope.ADMIN, path=schemas.PersonPath, query=schemas.PersonQuery
         ),
     )
     async def export_person(request: Request) -> Response:
@@ -35,7 +36,9 @@ def add_record_routes(app: FastAPI, operations: RecordOperations, exchange: Exch
 
         return await exchange.answer_address(request, work)
 
-    @app.delete(PERSON, **documented_address(schemas.ErasedPerson, path=schemas.PersonPath))
+    @app.delete(
+        PERSON, **documented_address(schemas.ErasedPerson, Scope.ADMIN, path=schemas.PersonPath)
+    )
     async def erase_person(request: Request) -> Response:
         """Erase a label everywhere: in every gallery, also one that is kept for a rollback or made
         by a job, and in what is kept of jobs' inputs. Where it can't be done everywhere, it is 503
@@ -46,7 +49,9 @@ def add_record_routes(app: FastAPI, operations: RecordOperations, exchange: Exch
 
         return await exchange.answer_address(request, work)
 
-    @app.get(AUDIT, **documented_address(schemas.AuditList, query=schemas.AuditParameters))
+    @app.get(
+        AUDIT, **documented_address(schemas.AuditList, Scope.ADMIN, query=schemas.AuditParameters)
+    )
     async def list_audit(request: Request) -> Response:
         """A page of the audit log: who did what to which gallery and templates, by time."""
 

@@ -15,7 +15,8 @@ READER_GONE = 141
 
 PICTURES, FILES = "Pictures", "Galleries and models as files"
 SERVICE, GALLERIES = "The service", "The service's galleries"
-SECTIONS = (PICTURES, FILES, SERVICE, GALLERIES)
+ACCESS = "Who may use the service"
+SECTIONS = (PICTURES, FILES, SERVICE, GALLERIES, ACCESS)
 
 
 class CommandGroup(TyperGroup):

@@ -8,11 +8,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from serve_app.cli import config, db, gallery, index, jobs, models
+from serve_app.cli import config, db, gallery, index, jobs, keys, models, tenants
 from serve_app.cli.backup import backup, restore
 from serve_app.cli.demo import demo
 from serve_app.cli.evaluate import evaluate
-from serve_app.cli.group import FILES, GALLERIES, PICTURES, SERVICE, CommandGroup
+from serve_app.cli.group import ACCESS, FILES, GALLERIES, PICTURES, SERVICE, CommandGroup
 from serve_app.cli.output import complain
 from serve_app.cli.plan import plan
 from serve_app.cli.predict import predict
@@ -61,6 +61,8 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=GALLERIES)
 app.command(rich_help_panel=GALLERIES)(backup)
 app.command(rich_help_panel=GALLERIES, short_help="Bring a backup's galleries back.")(restore)
 app.add_typer(db.app, name="db", rich_help_panel=GALLERIES)
+app.add_typer(keys.app, name="keys", rich_help_panel=ACCESS)
+app.add_typer(tenants.app, name="tenants", rich_help_panel=ACCESS)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field, field_validator
 
+from serve_app.config.access import AccessConfig
 from serve_app.config.observability import ObservabilityConfig
 from serve_app.config.strict import StrictModel, validate
 from serve_app.errors import ConfigError
@@ -179,6 +180,7 @@ class ServiceArgs(StrictModel):
     fetch: FetchConfig = FetchConfig()
     limits: Limits = Limits()
     jobs: JobsConfig = JobsConfig()
+    access: AccessConfig = AccessConfig()
     audit: AuditConfig = AuditConfig()
     observability: ObservabilityConfig = ObservabilityConfig()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
+from serve_app.access.changes import AccessNews, Spent
 from serve_app.config import (
     AuditConfig,
     BatchSettings,
@@ -34,6 +35,7 @@ from serve_app.index.mutations import Create, Mutation
 from serve_app.index.records import SearchRequest
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.access_store import AccessStore
 from serve_app.index.store.job_store import JobStore
 from serve_app.index.upkeep.keeper import Housekeeping, Keeper
 from serve_app.index.upkeep.rules import UpkeepRules
@@ -89,6 +91,7 @@ class Index(IndexRecords):
         device = choose_device(index.device)
         self._store = GalleryStore(database, create=False)
         self._jobs = JobStore(self._store)
+        self._access = AccessStore(self._store)
         self._open_records(self._store)
         self._hosts = hosts
         storage = SnapshotStorage(snapshots_url)
@@ -199,6 +202,12 @@ class Index(IndexRecords):
             self._readers,
             lambda: self._store.templates(self._store.entry(key).info, label, after, limit),
         )
+
+    async def access_news(self, known: int) -> AccessNews | FaceServeError:
+        return await self._in(self._probers, lambda: self._access.news(known))
+
+    async def spend(self, spent: Mapping[str, Spent]) -> dict[str, float] | FaceServeError:
+        return await self._in(self._job_writers, lambda: self._access.spend(spent))
 
     async def submit_job(
         self, job_id: str, request: JobRequest, caller: Caller

@@ -11,12 +11,15 @@ from typing import Any
 from fastapi import FastAPI
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.access.ring import KeyRing
 from serve_app.api.answered import each_of
 from serve_app.api.app import create_app
 from serve_app.api.request_log import RequestLog
 from serve_app.api.watching import Watching
 from serve_app.batching import Admission
 from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, validate
+from serve_app.config.access import check_access
+from serve_app.deployments.access import RayAccess, served_host
 from serve_app.deployments.clients import RayDetector, RayExtractor
 from serve_app.deployments.index_client import RayIndex
 from serve_app.deployments.jobs_client import RayJobs
@@ -53,6 +56,8 @@ class Ingress:
         args: ServiceArgs,
     ) -> None:
         leave_threads_to_callers()
+        # Here and not where the application is built: only here Serve is sure to run already.
+        check_access(args.access, served_host())
         timeout_s = args.limits.request_timeout_s
         self._admission = Admission()
         self._meters = open_meters(args.observability.metrics)
@@ -62,6 +67,7 @@ class Ingress:
         self._checks = stage_checks(detector, extractor, shards)
         store = StoreCaller(StageCaller("index", shards[0], timeout_s))
         self._jobs, self._records = RayJobs(store), RayRecords(store)
+        self._ring = KeyRing(RayAccess(store)) if args.access.keys else None
         self._pipeline = pipeline
         self._args = args
         self._configure({})
@@ -96,6 +102,7 @@ class Ingress:
             self._args.limits,
             self._admission,
             self._watching(),
+            self._ring,
         )
 
     def _watching(self) -> Watching:

@@ -20,6 +20,7 @@ from serve_app.config import (
     load_pipeline,
     parse_service_args,
 )
+from serve_app.config.access import check_access
 from serve_app.config.strict import StrictModel, mistakes, nearest
 from serve_app.errors import ConfigError
 from serve_app.fetching.addresses import AddressPolicy
@@ -114,7 +115,7 @@ def _mistakes(content: dict[str, Any]) -> list[str]:
         found.append("applications: a deployment must be a mapping of keys")
     else:
         for application in our_applications(content):
-            found += _application_mistakes(application)
+            found += _application_mistakes(application, _host(content))
     return list(dict.fromkeys(found))  # a key in two branches of Ray's schema is wrong once
 
 
@@ -149,7 +150,12 @@ def _absolute(args: Mapping[str, Any], data_dir: Path | None) -> dict[str, Any]:
     return absolute
 
 
-def _application_mistakes(application: Mapping[str, Any]) -> Iterator[str]:
+def _host(content: Mapping[str, Any]) -> str:
+    """Where the file says that HTTP is served, as Ray reads it."""
+    return str(ServeDeploySchema.model_validate(content).http_options.host)
+
+
+def _application_mistakes(application: Mapping[str, Any], host: str) -> Iterator[str]:
     args = dict(application.get("args") or {})
     shards = 1
     if wrong := mistakes(ServiceArgs, args, "args"):
@@ -160,6 +166,7 @@ def _application_mistakes(application: Mapping[str, Any]) -> Iterator[str]:
         for check in (
             lambda: check_served_index(load_pipeline(service.pipeline)),
             lambda: AddressPolicy(service.fetch.allow),
+            lambda: check_access(service.access, host),
         ):
             try:
                 check()

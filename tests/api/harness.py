@@ -9,10 +9,21 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from serve_app.access.ring import KeyRing
 from serve_app.api.app import create_app
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, JobService, RecognitionService, RecordService
+from serve_app.service import (
+    GalleryService,
+    JobService,
+    RecognitionService,
+    RecordService,
+    TenantAuditLog,
+    TenantGalleries,
+    TenantIndex,
+    TenantJobs,
+    TenantPeople,
+)
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
 from tests.memory_records import MemoryRecords
 
@@ -31,6 +42,7 @@ class Api:
         fetcher: FakeFetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
         watching: Watching | None = None,
+        ring: KeyRing | None = None,
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
         self.detector = FakeDetector(limits.image)
@@ -39,16 +51,18 @@ class Api:
         self.jobs = MemoryJobs()
         self.records = MemoryRecords()
         self.fetcher = fetcher or FakeFetcher()
-        service = RecognitionService(self.detector, self.extractor, self.index, config)
+        index = TenantIndex(self.index)
+        service = RecognitionService(self.detector, self.extractor, index, config)
         self.app: FastAPI = create_app(
             service,
-            GalleryService(self.index),
-            JobService(self.jobs, inputs),
-            RecordService(self.records, self.records),
+            GalleryService(TenantGalleries(self.index)),
+            JobService(TenantJobs(self.jobs), inputs),
+            RecordService(TenantPeople(self.records), TenantAuditLog(self.records)),
             self.fetcher,
             config,
             limits,
             watching=watching,
+            ring=ring,
         )
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://service"

@@ -8,7 +8,7 @@ import pytest
 from serve_app import policy
 from serve_app.api.documentation import FAILURES
 from serve_app.api.errors import STATUS
-from serve_app.api.gate import PROBES
+from serve_app.api.probes import PROBES
 from serve_app.errors import InvalidRequestError
 from tests.api.harness import ADD, BATCH, BUILD, INFER, REMOVE, Api
 

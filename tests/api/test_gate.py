@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.api.answered import Answered
-from serve_app.api.gate import COSTLY, PROBES, Gate, server_timing, timeout_of
+from serve_app.api.gate import COSTLY, Gate, server_timing, timeout_of
+from serve_app.api.probes import PROBES
 from serve_app.batching import Admission, Forecast
 from serve_app.config import AdmissionSettings, Limits
 from serve_app.errors import InvalidRequestError

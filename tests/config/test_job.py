@@ -8,7 +8,7 @@ import pytest
 
 from serve_app.config import JobRequest, rejected_limit, validate
 from serve_app.errors import ConfigError
-from serve_app.policy import MAX_KEY_LENGTH
+from serve_app.policy import MAX_NAME_LENGTH
 from serve_app.types import JobMode
 
 LEAST = {"key": "staff", "input": "/photos"}
@@ -62,7 +62,7 @@ def test_everything_is_everything() -> None:
     ("facts", "message"),
     [
         ({"key": ""}, "key: String should have at least 1 character"),
-        ({"key": "k" * (MAX_KEY_LENGTH + 1)}, f"key: String .* at most {MAX_KEY_LENGTH}"),
+        ({"key": "k" * (MAX_NAME_LENGTH + 1)}, f"key: String .* at most {MAX_NAME_LENGTH}"),
         ({"key": None}, "key: Input should be a valid string"),
         ({"input": ""}, "input: String should have at least 1 character"),
         ({"input": "/" * 4097}, "input: String should have at most 4096"),

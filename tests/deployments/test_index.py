@@ -28,6 +28,7 @@ from serve_app.index.records import SearchRequest
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import GalleryStore
 from serve_app.types import (
+    ANONYMOUS,
     Embeddings,
     Job,
     JobState,
@@ -141,13 +142,13 @@ async def test_an_impossible_index_type_is_refused_before_anything(index: Index)
         answer = await index.change(Create("odd", index_type, Metric.IP, ["a"], embeddings(1)))
         assert isinstance(answer, InvalidRequestError)
         assert index_type in str(answer)
-    assert await index.galleries("", 10) == []
+    assert await index.galleries("", 10, None) == []
 
 
 async def test_galleries_to_look_at(index: Index) -> None:
     for key in ("b", "a"):
         await change(index, Create(key, "Flat", Metric.L2, ["x", "y", "x"], embeddings(3)))
-    listed = await index.galleries("", 10)
+    listed = await index.galleries("", 10, None)
     assert not isinstance(listed, FaceServeError)
     assert [entry.info.key for entry in listed] == ["a", "b"]
     templates = await index.templates("a", "x", -1, 10)
@@ -196,7 +197,7 @@ def hosts(index: Index) -> RecordedHosts:
 
 
 async def submitted(index: Index, job_id: str, request: JobRequest = REQUEST) -> Job:
-    job = await index.submit_job(job_id, request)
+    job = await index.submit_job(job_id, request, ANONYMOUS)
     assert isinstance(job, Job), job
     return job
 
@@ -218,13 +219,13 @@ async def test_a_job_gets_a_host_each_time_it_is_sent_until_it_is_over(index: In
 async def test_another_job_of_the_same_id_is_refused_and_not_begun(index: Index) -> None:
     await submitted(index, "one")
     other = REQUEST.model_copy(update={"input": "/photos/other"})
-    assert isinstance(await index.submit_job("one", other), OperationReusedError)
+    assert isinstance(await index.submit_job("one", other, ANONYMOUS), OperationReusedError)
     assert hosts(index).started == ["one"]
 
 
 async def test_a_job_without_a_host_is_begun_when_it_is_sent_again(index: Index) -> None:
     hosts(index).down = True
-    assert isinstance(await index.submit_job("one", REQUEST), UnavailableError)
+    assert isinstance(await index.submit_job("one", REQUEST, ANONYMOUS), UnavailableError)
     hosts(index).down = False
     await submitted(index, "one")
     assert hosts(index).started == ["one"]
@@ -233,7 +234,7 @@ async def test_a_job_without_a_host_is_begun_when_it_is_sent_again(index: Index)
 async def test_jobs_are_listed_newest_first_and_forgotten(index: Index) -> None:
     for job_id in ("a", "b", "c"):
         await submitted(index, job_id)
-    listed = await index.jobs(2)
+    listed = await index.jobs(2, None)
     assert not isinstance(listed, FaceServeError)
     assert [job.id for job in listed] == ["c", "b"]
     await index.end_job("c")

@@ -242,6 +242,7 @@ def test_values_of_another_shape_are_refused(
 
 def test_without_http_options_the_port_can_be_given_still(tmp_path: Path) -> None:
     content = {key: value for key, value in LOCAL.items() if key != "http_options"}
+    content["applications"][0]["args"]["access"] = {"anyone": True}  # Ray's own host is every one
     assert load(content, tmp_path, port=9000)["http_options"] == {"port": 9000}
 
 

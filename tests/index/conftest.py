@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.store import GalleryStore
+from tests.index.databases import EVERY_TABLE
 from tests.postgresql import PostgresServer
 
 
@@ -52,9 +53,7 @@ def database_url(request: pytest.FixtureRequest, url: str) -> str:
     engine = create_engine(reused)
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-        connection.execute(
-            text("TRUNCATE gallery, operation, lease, job, audit, audit_chain CASCADE")
-        )
+        connection.execute(text(f"TRUNCATE {EVERY_TABLE} CASCADE"))
     engine.dispose()
     return reused
 

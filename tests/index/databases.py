@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from serve_app.index.store import GalleryStore, sqlite_url
+from serve_app.index.store.schema import metadata
+
+EVERY_TABLE = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+"""For TRUNCATE."""
 
 both = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 

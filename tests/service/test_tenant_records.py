@@ -82,7 +82,7 @@ async def test_the_log_by_pages(service: RecordService) -> None:
 
 
 async def test_jobs_and_failures_have_the_names_that_the_tenant_knows() -> None:
-    records = MemoryRecords()
+    records = MemoryRecords(tenant="acme")
     erased = [Erased("acme/staff", Where.STAGED, 1, "acme/job")]
     records.erasure = Erasure(erased, {"acme/guests": "unavailable"}, ["acme/job"])
     people = TenantPeople(records)

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
-from serve_app.errors import GalleryExistsError, GalleryMismatchError
+from serve_app.errors import GalleryExistsError, GalleryMismatchError, QuotaError
 from serve_app.index.records import Moment
 from serve_app.index.staged import SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import job_rows, publishing, staging
@@ -154,7 +154,7 @@ class JobStore:
         tried: list[bool] = []
         try:
             info = self._transactions.write(work)
-        except (GalleryExistsError, GalleryMismatchError) as error:
+        except (GalleryExistsError, GalleryMismatchError, QuotaError) as error:
             self._transactions.write(partial(publishing.refused, job_id=job_id, error=error))
             raise
         self._store.erase()

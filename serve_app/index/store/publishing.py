@@ -21,6 +21,7 @@ from serve_app.index.store.auditing import Entry
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.forgetting import forget_previous, previous_key
 from serve_app.index.store.reading import TEMPLATE
+from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import (
     PREVIOUS,
     READY,
@@ -60,6 +61,14 @@ def publish(
     target, base = _pair(connection, row.key, row.generation)
     if base is None:
         raise UnavailableError("what the job staged is gone: give it another job id")
+    there = target is not None
+    replaced = target.size if target is not None and row.mode != JobMode.APPEND else 0
+    check_room(
+        connection,
+        job_rows.caller_of(row),
+        faces=base.size - replaced,
+        galleries=0 if there else 1,
+    )
     match JobMode(row.mode):
         case JobMode.APPEND:
             info = _append(connection, row.key, target, base, compatible_with)

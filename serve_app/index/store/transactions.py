@@ -47,9 +47,9 @@ class Transactions:
         self._single = engine.execution_options(**(single if postgres else {}))
         self._writer = engine.execution_options(**{WRITE: True}, **(current if postgres else {}))
 
-    def read(self, work: Work[Result]) -> Result:
+    def read(self, work: Work[Result], *, patient: bool = True) -> Result:
         """Several queries that see one state of the database."""
-        return self._run(self._reader, work, self._patience_s)
+        return self._run(self._reader, work, self._patience_s if patient else 0.0)
 
     def query(self, work: Work[Result], *, patient: bool = True) -> Result:
         """One query, without the round trips of a transaction where there is a network."""

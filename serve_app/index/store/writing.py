@@ -32,6 +32,7 @@ from serve_app.index.records import check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import clear_templates, forget_previous
+from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import HIDDEN, gallery, template
 from serve_app.tenancy import tenant_of
 from serve_app.types import Receipt, Vectors
@@ -120,6 +121,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
         if answered := kept(connection, mutation.operation):
             return answered
         raise exists(mutation.key)
+    check_room(connection, mutation.by, faces=count, galleries=1)
     facts = {
         "key": mutation.key,
         "generation": uuid.uuid4().hex,
@@ -150,6 +152,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
 
 def _add(connection: Connection, row: Row[Any], mutation: Add) -> Answered:
     check_fits(read_gallery(row), mutation.embeddings)
+    check_room(connection, mutation.by, faces=len(mutation.labels))
     seq, count = row.seq, row.size + len(mutation.labels)
     ids = range(row.next_id, row.next_id + len(mutation.labels))
     if ids:

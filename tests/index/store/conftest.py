@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from serve_app.index.store import GalleryStore
+from tests.index.databases import EVERY_TABLE
 from tests.index.samples import build
 
 from .administrator import administrator
@@ -16,7 +17,7 @@ from .administrator import administrator
 def pg_store(reused_url: str) -> Iterator[GalleryStore]:
     """With one gallery of one template."""
     with administrator(reused_url) as connection:
-        connection.execute("TRUNCATE gallery, operation, lease, job, audit, audit_chain CASCADE")
+        connection.execute(f"TRUNCATE {EVERY_TABLE} CASCADE")
     store = GalleryStore(reused_url)
     build(store, count=1)
     yield store

@@ -1,0 +1,31 @@
+"""Keys and quotas over Ray handles, and what the cluster serves HTTP on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ray.serve.context import _get_global_client
+
+from serve_app.access.changes import AccessNews, Spent
+from serve_app.deployments.store_caller import StoreCaller
+
+
+class RayAccess:
+    """The ``Registry`` of a ``KeyRing``: any replica of the Index, as each has the store."""
+
+    def __init__(self, store: StoreCaller) -> None:
+        self._store = store
+
+    async def news(self, known: int) -> AccessNews:
+        told: AccessNews = await self._store.ask("access_news", known)
+        return told
+
+    async def spend(self, spent: Mapping[str, Spent]) -> Mapping[str, float]:
+        levels: Mapping[str, float] = await self._store.ask("spend", spent)
+        return levels
+
+
+def served_host() -> str | None:
+    """The address that the cluster's proxies listen on; None where Ray does not tell."""
+    client = _get_global_client(raise_if_no_controller_running=False)
+    return None if client is None else str(client.http_config.host)
