@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from serve_app.audit_rows import AuditQuery, AuditRow
-from serve_app.deployments.replica import answered
+from serve_app.deployments.replica import run_in
 from serve_app.errors import FaceServeError
 from serve_app.held import Erasure, HeldPage, HeldPlace
 from serve_app.index.store import GalleryStore
@@ -34,21 +33,17 @@ class IndexRecords:
         embeddings: bool,
         caller: Caller,
     ) -> HeldPage | FaceServeError:
-        def work() -> HeldPage:
-            return self._people.held(tenant, label, after, limit, embeddings=embeddings, by=caller)
-
-        loop = asyncio.get_running_loop()
-        return await answered(loop.run_in_executor(self._record_threads, work))
+        return await run_in(
+            self._record_threads,
+            lambda: self._people.held(
+                tenant, label, after, limit, embeddings=embeddings, by=caller
+            ),
+        )
 
     async def erase_label(
         self, tenant: str, label: str, caller: Caller
     ) -> Erasure | FaceServeError:
-        loop = asyncio.get_running_loop()
-        work = self._people.erase
-        return await answered(
-            loop.run_in_executor(self._record_threads, work, tenant, label, caller)
-        )
+        return await run_in(self._record_threads, lambda: self._people.erase(tenant, label, caller))
 
     async def audit_rows(self, asked: AuditQuery) -> list[AuditRow] | FaceServeError:
-        loop = asyncio.get_running_loop()
-        return await answered(loop.run_in_executor(self._record_threads, self._audit.page, asked))
+        return await run_in(self._record_threads, lambda: self._audit.page(asked))
