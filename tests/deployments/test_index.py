@@ -31,6 +31,7 @@ from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGa
 from serve_app.index.store import GalleryStore
 from serve_app.types import (
     ANONYMOUS,
+    Caller,
     Embeddings,
     Job,
     JobState,
