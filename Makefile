@@ -107,6 +107,10 @@ bench-decode: $(DEV) ## Measure large photographs decoded whole and reduced, ARG
 bench-observability: $(DEV) ## Measure what metrics and tracing cost a request (ARGS="--sample-ratio 1")
 	@exec $(BIN)/python -m load_tests.bench_observability $(ARGS)
 
+.PHONY: bench-access
+bench-access: $(DEV) ## Measure what keys, quotas and the audit log cost a request
+	@exec $(BIN)/python -m load_tests.bench_access $(ARGS)
+
 .PHONY: dashboards
 dashboards: $(CREATED) ## Write deploy/monitoring/dashboards anew
 	@exec $(BIN)/python deploy/monitoring/generate.py

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -50,8 +51,9 @@ def test_a_digest_is_of_the_row_and_of_the_digest_before() -> None:
 
 @pytest.mark.parametrize("name", FACTS)
 def test_every_column_counts(name: str) -> None:
-    value = getattr(ROW, name)
-    changed = replace(ROW, **{name: value + 1 if isinstance(value, int | float) else value + "x"})
+    value: Any = getattr(ROW, name)
+    other: Any = value + 1 if isinstance(value, int | float) else value + "x"
+    changed = replace(ROW, **{name: other})
     assert digest_of(GENESIS, changed) != digest_of(GENESIS, ROW)
 
 

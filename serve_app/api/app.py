@@ -14,7 +14,7 @@ from serve_app.access.ring import KeyRing
 from serve_app.api import batch_schemas, job_schemas, schemas
 from serve_app.api.batch import BatchOperations
 from serve_app.api.body import BodyReader
-from serve_app.api.documentation import DESCRIPTION, FAILURES, add_body_schemas, documented
+from serve_app.api.documentation import DESCRIPTION, DOCS, FAILURES, add_body_schemas, documented
 from serve_app.api.errors import failure_response
 from serve_app.api.exchange import Exchange, answer_http_error
 from serve_app.api.forms.reading import RequestReader
@@ -162,8 +162,7 @@ def create_app(
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_middleware(BodyReader, max_bytes=limits.body_bytes, timeout_s=limits.body_timeout_s)
     # What the service is and whether it runs is no secret.
-    opened = (*PROBES, app.openapi_url, app.docs_url, app.swagger_ui_oauth2_redirect_url)
-    scopes = RouteScopes(app.routes, [path for path in opened if path])
+    scopes = RouteScopes(app.routes, [*PROBES, *DOCS])
     app.add_middleware(Guard, scopes=scopes, ring=ring, limits=limits)
     app.add_middleware(  # the outermost
         Gate,

@@ -42,6 +42,9 @@ Every success comes in msgpack, with a drawn image as bytes, to a request with
 With the header `Request-Timeout` (seconds) a request says how long its client waits; after that, it
 is answered 504 and costs nothing more. `Server-Timing` tells where a request's time went."""
 
+DOCS = ("/docs", "/docs/oauth2-redirect")
+"""Pages for people, as FastAPIOffline has them; what they load is mounted beside."""
+
 FAILURES = {
     401: "No API key, or none that opens anything (where the service asks for keys)",
     403: "The API key lacks the scope that this needs",

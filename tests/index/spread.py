@@ -16,7 +16,7 @@ ANN = "ann/ünï"
 
 
 def enrol(store: GalleryStore, *labels: str, key: str = "staff") -> None:
-    store.add(key, labels, embeddings_of(labels), with_labels=False)
+    store.add(key, labels, embeddings_of([*labels]), with_labels=False)
 
 
 def spread(store: GalleryStore) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.audit_rows import AuditQuery
+from serve_app.audit_rows import AuditQuery, AuditRow
 from serve_app.errors import UnavailableError
 from serve_app.held import Erased, Erasure, Where
 from serve_app.index.store import GalleryStore, sqlite_url
@@ -64,7 +64,7 @@ async def test_the_log_by_pages(service: RecordService) -> None:
     with as_of(""):
         whole = (await service.audit(AuditQuery(limit=1000))).rows
         assert {row.tenant for row in whole} == {""}
-        paged = []
+        paged: list[AuditRow] = []
         asked = AuditQuery(limit=1)
         while True:
             page = await service.audit(asked)

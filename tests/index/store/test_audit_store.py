@@ -7,8 +7,8 @@ import time
 import pytest
 from sqlalchemy import create_engine, text
 
-from serve_app.audit_rows import AuditQuery
-from serve_app.index.store import GalleryStore, auditing
+from serve_app.audit_rows import AuditQuery, AuditRow
+from serve_app.index.store import GalleryStore
 from serve_app.index.store.audit_store import AuditStore
 from tests.index.audits import audited
 from tests.index.samples import build, embeddings
@@ -19,7 +19,7 @@ HOUR_S = 3600.0
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.time()
-        monkeypatch.setattr(auditing.time, "time", lambda: self.now)
+        monkeypatch.setattr(time, "time", lambda: self.now)
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ def test_a_young_row_keeps_the_older_ones_after_it(
     assert log.verify()[0] == []
 
 
-def audited_from(log: AuditStore, chain: str) -> list[object]:
-    return sorted(log.page(AuditQuery(chain=chain)), key=lambda row: row.number)  # type: ignore[return-value]
+def audited_from(log: AuditStore, chain: str) -> list[AuditRow]:
+    return sorted(log.page(AuditQuery(chain=chain)), key=lambda row: row.number)
 
 
 def test_what_retention_keeps_can_still_not_be_removed(

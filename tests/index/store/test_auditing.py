@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from serve_app.errors import GalleryExistsError, GalleryMismatchError, UnavailableError
+from serve_app.errors import GalleryExistsError, GalleryMismatchError, QuotaError, UnavailableError
 from serve_app.index.copies.directory import IndexDirectory
 from serve_app.index.copies.parts import parts
 from serve_app.index.copies.transfer import import_gallery
@@ -18,6 +19,7 @@ from serve_app.index.mutations import Add, Drop
 from serve_app.index.records import Moment
 from serve_app.index.store import GalleryStore, auditing
 from serve_app.index.store.audit_store import AuditStore
+from serve_app.index.store.auditing import Entry
 from serve_app.index.store.job_store import JobStore
 from serve_app.types import Caller, IndexType, JobMode, JobState, Metric, Operation
 from tests.index.audits import actions, audited, tamper
@@ -104,14 +106,19 @@ def test_no_half(any_store: GalleryStore, monkeypatch: pytest.MonkeyPatch) -> No
     build(any_store)
     before = info_of(any_store), audited(any_store)
 
-    def fail(*args: object, **kwargs: object) -> None:
+    write = auditing.write
+
+    def fail(*_: object) -> None:
         raise UnavailableError("broken off")
 
-    write = auditing.write
+    def write_and_fail(connection: Connection, entries: Sequence[Entry]) -> None:
+        write(connection, entries)
+        raise UnavailableError("broken off")
+
     monkeypatch.setattr(auditing, "write", fail)
     with pytest.raises(UnavailableError):
         any_store.add("staff", ["x"], embeddings(1), with_labels=False)
-    monkeypatch.setattr(auditing, "write", lambda *args: [write(*args), fail()])
+    monkeypatch.setattr(auditing, "write", write_and_fail)
     with pytest.raises(UnavailableError):
         any_store.add("staff", ["x"], embeddings(1), with_labels=False)
     with pytest.raises(UnavailableError):
@@ -178,6 +185,23 @@ def test_jobs_that_are_refused(any_store: GalleryStore, mode: JobMode) -> None:
     row = audited(any_store)[-1]
     assert (row.action, row.result, row.operation) == (f"job_{mode}", caught.value.code, "one")
     assert jobs.job("one").state is JobState.RUNNING
+
+
+def test_what_a_quota_keeps_out(any_store: GalleryStore) -> None:
+    build(any_store)
+    by = Caller(actor="k1", max_faces=4)
+    with pytest.raises(QuotaError):
+        any_store.do(Add("staff", ["a", "b"], embeddings(2), by=by))
+    jobs = JobStore(any_store)
+    jobs.submit("one", "staff", JobMode.APPEND, "{}", "digest", by)
+    begun(jobs, "one", mode=JobMode.APPEND)
+    jobs.stage("one", HOLDER, plain(0, 2))
+    with pytest.raises(QuotaError):
+        jobs.publish("one", HOLDER, "")
+    assert actions(any_store)[1:] == [
+        ("add", "quota_exceeded", "", 0),
+        ("job_append", "quota_exceeded", "", 0),
+    ]
 
 
 def test_copies(any_store: GalleryStore) -> None:
