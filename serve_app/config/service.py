@@ -154,8 +154,10 @@ class JobsConfig(StrictModel):
 
 
 class AuditConfig(StrictModel):
-    """The audit log. ``keep_days``: older rows are pruned; None: they are kept for ever."""
+    """The audit log. ``enabled``: False tells of nothing, to measure what it costs. ``keep_days``:
+    older rows are pruned; None: they are kept for ever."""
 
+    enabled: bool = True
     keep_days: float | None = Field(None, gt=0)
 
     @property

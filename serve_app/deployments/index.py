@@ -69,12 +69,12 @@ class Index(IndexJobs, IndexRecords):
         observability: ObservabilityConfig | None = None,
         audit: AuditConfig | None = None,
     ) -> None:
-        audit_s = None if audit is None else audit.keep_s
+        audit = audit or AuditConfig()
         observability = observability or ObservabilityConfig()
         meters = open_meters(observability.metrics)
         database, snapshots_url = urls
         device = choose_device(index.device)
-        self._store = GalleryStore(database, create=False)
+        self._store = GalleryStore(database, create=False, audited=audit.enabled)
         self._access = AccessStore(self._store)
         self._open_jobs(self._store, hosts)
         self._open_records(self._store)
@@ -94,7 +94,7 @@ class Index(IndexJobs, IndexRecords):
                 snapshots.erase_within_s,
                 snapshots.keep,
             ),
-            Housekeeping(index.upkeep_s, answers_s=index.idempotency_s, audit_s=audit_s),
+            Housekeeping(index.upkeep_s, answers_s=index.idempotency_s, audit_s=audit.keep_s),
             threads=index.build_threads,
             tidy=self._cache.tidy,
         )

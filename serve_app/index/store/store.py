@@ -18,7 +18,7 @@ from serve_app.index.records import (
 )
 from serve_app.index.store import auditing, copying, performing, reading, restoring, writing
 from serve_app.index.store.answers import kept
-from serve_app.index.store.engine import BUSY_TIMEOUT_S, open_engine, revisions
+from serve_app.index.store.engine import AUDITED, BUSY_TIMEOUT_S, open_engine, revisions
 from serve_app.index.store.keeping import Keeping
 from serve_app.index.store.sqlite import erase_log
 from serve_app.index.store.transactions import PATIENCE_S, Transactions
@@ -43,7 +43,8 @@ class GalleryStore(Keeping):
 
     Every method raises UnavailableError where the database does not answer, after
     ``busy_timeout_s`` seconds if it is locked. ``create`` False: the database must be there;
-    ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is).
+    ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is). ``audited``:
+    whether changes are told in the audit log.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class GalleryStore(Keeping):
         create: bool = True,
         migrate: bool = False,
         patience_s: float = PATIENCE_S,
+        audited: bool = True,
     ) -> None:
-        self._engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
+        engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
+        self._engine = engine.execution_options(**{AUDITED: audited})
         self._transactions = Transactions(self._engine, patience_s=patience_s)
 
     @property

@@ -204,6 +204,14 @@ def test_what_a_quota_keeps_out(any_store: GalleryStore) -> None:
     ]
 
 
+def test_a_store_that_is_told_not_to(database_url: str) -> None:
+    store = GalleryStore(database_url, audited=False)
+    build(store)
+    store.do(Drop("staff"))
+    assert audited(store) == []
+    store.close()
+
+
 def test_copies(any_store: GalleryStore) -> None:
     build(any_store)
     any_store.restore("copy", lambda: parts(any_store, "staff"))
