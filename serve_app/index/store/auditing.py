@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from serve_app.audit_rows import GENESIS, OK, AuditRow, digest_of, runs
+from serve_app.audit_rows import FACTS, GENESIS, OK, AuditRow, digest_of, runs
 from serve_app.errors import FaceServeError, GalleryNotFoundError, UnavailableError
 from serve_app.index.mutations import Drop, Mutation
 from serve_app.index.store.answers import Answered
@@ -25,6 +25,15 @@ from serve_app.tenancy import tenant_of
 from serve_app.types import Caller
 
 DAMAGED = "the audit log of this gallery is damaged: run `face-serve audit verify`"
+
+_ADD = insert(audit)
+_HEAD = select(audit_chain).where(audit_chain.c.chain == bindparam("name")).with_for_update()
+_MOVE = (
+    update(audit_chain)
+    .where(audit_chain.c.chain == bindparam("name"))
+    .values(next=bindparam("to"), digest=bindparam("new"))
+)
+"""Made once: every change runs them, and making them takes as long as SQLite does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +119,13 @@ def _append(connection: Connection, chain: str, entries: Sequence[Entry]) -> Non
     for entry in entries:
         row = _row(entry, chain, number, now)
         digest = digest_of(digest, row)
-        rows.append(asdict(replace(row, digest=digest)))
+        rows.append({**{name: getattr(row, name) for name in FACTS}, "digest": digest})
         number += 1
     try:
-        connection.execute(insert(audit), rows)
+        connection.execute(_ADD, rows)
     except IntegrityError:
         raise UnavailableError(DAMAGED) from None
-    connection.execute(
-        update(audit_chain).where(audit_chain.c.chain == chain).values(next=number, digest=digest)
-    )
+    connection.execute(_MOVE, {"name": chain, "to": number, "new": digest})
 
 
 def _row(entry: Entry, chain: str, number: int, now: float) -> AuditRow:
@@ -141,8 +148,7 @@ def _row(entry: Entry, chain: str, number: int, now: float) -> AuditRow:
 
 def _head(connection: Connection, chain: str) -> Row[Any]:
     """The chain's head, locked; a new one where this is its first row."""
-    query = select(audit_chain).where(audit_chain.c.chain == chain).with_for_update()
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_HEAD, {"name": chain}).one_or_none()
     if row is not None:
         return row
     new = insert(audit_chain).values(chain=chain, first=0, before=GENESIS, next=0, digest=GENESIS)
@@ -151,4 +157,4 @@ def _head(connection: Connection, chain: str) -> Row[Any]:
             connection.execute(new)
     except IntegrityError:
         pass  # two were first: PostgreSQL has waited for the other, whose row is there now
-    return connection.execute(query).one()
+    return connection.execute(_HEAD, {"name": chain}).one()
