@@ -63,7 +63,7 @@ def test_a_persons_data_and_who_changed_it(service: Service) -> None:
     mine, other = (create(service, "--tenant", name, *scopes) for name in ("people", "strangers"))
     assert build(service, mine, "visitors").status_code == 200
 
-    def held(headers: dict[str, str]) -> list[Any]:
+    def held(headers: dict[str, str]) -> list[tuple[str, list[int]]]:
         found = service.get("/v1/people/Anna?embeddings=true", headers).json()["result"]
         return [
             (one["indexKey"], [t["id"] for t in one["templates"]]) for one in found["galleries"]
