@@ -88,4 +88,4 @@ def test_not_everywhere_yet(many: Commands, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(label_erasing, "erase_in_gallery", fail)
     result = many.invoke("people", "erase", ANN, "--yes")
     assert result.exit_code == 1
-    assert "not erased in staff, guests, third: run it again" in result.output
+    assert "not erased in staff, guests, third, fourth: run it again" in result.output

@@ -31,6 +31,7 @@ from serve_app.index.store.schema import (
     template,
     template_source,
 )
+from serve_app.locations import without_secrets
 from serve_app.tenancy import bare, owned
 
 PAGE = 10_000
@@ -125,7 +126,7 @@ def _items(
                     position=settled.position,
                     outcome=str(settled.outcome),
                     reason=settled.reason,
-                    source=settled.source,
+                    source=without_secrets(settled.source),
                 ),
             )
 
@@ -162,13 +163,14 @@ def _templates(
 
 
 def _sources(connection: Connection, generation: str, ids: Sequence[int]) -> dict[int, str]:
-    """Where images were read, as far as that was kept."""
+    """Where images were read, as far as that was kept. A job that keeps it keeps a URL's
+    credentials too: they are not the person's."""
     rows = connection.execute(
         select(template_source).where(
             template_source.c.generation == generation, template_source.c.id.in_(ids)
         )
     )
-    return {row.id: row.source for row in rows}
+    return {row.id: without_secrets(row.source) for row in rows}
 
 
 def _embeddings(connection: Connection, row: Row[Any], ids: Sequence[int]) -> dict[int, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -56,21 +56,31 @@ class PeopleStore:
             lambda connection: _places(connection, tenant, label)
         )
         name = unnamed().id  # of the request: its audit rows can be found by it
-        works: list[tuple[str, Work]] = []
-        for key in keys:
-            works.append((key, _work(label_erasing.erase_in_gallery, key, label, by, name)))
-        for job_id, key in jobs.items():
-            works.append((key, _work(label_erasing.erase_in_job, job_id, label, by, name)))
-        erased: list[Erased] = []
+        # Jobs first, then their galleries too: one may publish what it has staged meanwhile.
+        in_jobs = [
+            (key, _work(label_erasing.erase_in_job, job_id, label, by, name))
+            for job_id, key in jobs.items()
+        ]
+        in_galleries = [
+            (key, _work(label_erasing.erase_in_gallery, key, label, by, name))
+            for key in dict.fromkeys([*keys, *jobs.values()])
+        ]
         failed: dict[str, str] = {}
+        staged = self._each(in_jobs, failed)
+        erased = [*self._each(in_galleries, failed), *staged]
+        if erased:
+            self._store.erase()
+        return Erasure(erased, failed, running)
+
+    def _each(self, works: Sequence[tuple[str, Work]], failed: dict[str, str]) -> list[Erased]:
+        """What was erased, each in a transaction of its own; what fails is noted in ``failed``."""
+        erased: list[Erased] = []
         for key, work in works:
             try:
                 erased += self._transactions.write(work)
             except FaceServeError as error:
                 failed[key] = error.code
-        if erased:
-            self._store.erase()
-        return Erasure(erased, failed, running)
+        return erased
 
 
 def _work(

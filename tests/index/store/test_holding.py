@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from serve_app.held import HeldPage, HeldPlace, HeldRow, HeldTemplate, Where
@@ -96,3 +98,14 @@ def test_many_rows_of_a_label(any_store: GalleryStore, monkeypatch: pytest.Monke
         "job", HOLDER, settled([row(n, label, digest=bytes([n])) for n, label in enumerate(labels)])
     )
     assert [one.position for one in page(any_store).rows] == [0, 2, 3, 4, 6]
+
+
+def test_no_credentials_of_urls(any_store: GalleryStore) -> None:
+    """A job that keeps sources keeps them whole, to read them again."""
+    jobs = JobStore(any_store)
+    begun(jobs)
+    secret = replace(row(0, ANN, digest=b"a"), source="https://me:pass@host/a.jpg?token=secret")
+    jobs.stage("job", HOLDER, settled([secret]), keep_sources=True)
+    found = page(any_store)
+    assert [one.source for one in found.templates] == ["https://host/a.jpg"]
+    assert [one.source for one in found.rows] == ["https://host/a.jpg"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, create_engine, text
@@ -10,11 +11,13 @@ from sqlalchemy import Connection, create_engine, text
 from serve_app.errors import UnavailableError
 from serve_app.held import Erased, Erasure, HeldPage, HeldPlace, Where
 from serve_app.index.store import GalleryStore, auditing, label_erasing
+from serve_app.index.store.job_store import JobStore
 from serve_app.index.store.people_store import PeopleStore
-from serve_app.types import Caller
+from serve_app.types import Caller, JobMode
 from tests.index.audits import actions, audited
-from tests.index.samples import labels_of
+from tests.index.samples import build, labels_of
 from tests.index.spread import ANN, page, spread
+from tests.index.staged_rows import HOLDER, begun, row, settled
 
 BY = Caller(actor="k1", address="192.0.2.1")
 EVERYWHERE = [
@@ -108,6 +111,30 @@ def test_an_erasure_that_fails_midway(
     assert audited(any_store, "guests")[-1].action == "add"
     monkeypatch.undo()
     assert people.erase("", ANN, BY) == Erasure([EVERYWHERE[1]], {}, ["three"])
+
+
+@pytest.mark.parametrize("mode", [JobMode.CREATE, JobMode.APPEND])
+def test_a_job_that_publishes_meanwhile(
+    any_store: GalleryStore, monkeypatch: pytest.MonkeyPatch, mode: JobMode
+) -> None:
+    if mode is JobMode.APPEND:
+        build(any_store, count=1)
+    jobs = JobStore(any_store)
+    begun(jobs, mode=mode)
+    jobs.stage("job", HOLDER, settled([row(0, ANN, digest=b"a"), row(1, "bob")]))
+    read = any_store.transactions.read
+
+    def read_then_publish(work: Any) -> Any:
+        monkeypatch.undo()
+        found = read(work)
+        jobs.publish("job", HOLDER, "")
+        return found
+
+    monkeypatch.setattr(any_store.transactions, "read", read_then_publish)
+    done = PeopleStore(any_store).erase("", ANN, BY)
+    assert {(one.where, one.count) for one in done.erased} == {(Where.SERVED, 1), (Where.INPUT, 1)}
+    assert page(any_store) == HeldPage([], [])
+    assert "bob" in labels_of(any_store).values()
 
 
 def test_a_damaged_gallery_keeps_none_from_the_others(
