@@ -61,7 +61,8 @@ def test_each_tenant_has_its_own_and_the_operator_sees_all(guarded: Service) -> 
 def test_a_persons_data_and_who_changed_it(service: Service) -> None:
     scopes = ("--scope", "enrol", "--scope", "admin")
     mine, other = (create(service, "--tenant", name, *scopes) for name in ("people", "strangers"))
-    assert build(service, mine, "visitors").status_code == 200
+    built = build(service, mine, "visitors")
+    assert built.status_code == 200, built.text
 
     def held(headers: dict[str, str]) -> list[tuple[str, list[int]]]:
         found = service.get("/v1/people/Anna?embeddings=true", headers).json()["result"]
