@@ -55,6 +55,12 @@ soak: soak-load ## Run soak-load, then all rounds of the random, kill and consis
 soak-load: $(DEV) ## Load a service of its own for half an hour: no error, memory that does not grow
 	@$(BIN)/python -m load_tests.scenarios.soak
 
+# The service in a process of its own; what is found of images is kept in fuzz-findings.
+.PHONY: fuzz
+fuzz: $(DEV) ## Fuzz a service of its own by its OpenAPI document (20 minutes), then images (5 minutes)
+	@$(BIN)/python -m tests.fuzzing.api $(ARGS)
+	@$(BIN)/python -m tests.fuzzing.images $(ARGS)
+
 .PHONY: setup
 setup: $(DEV) ## Bring .venv up to date and do nothing else
 
@@ -110,6 +116,10 @@ bench-encryption: $(DEV) ## Measure what encryption at rest costs enrolment and 
 .PHONY: bench-observability
 bench-observability: $(DEV) ## Measure what metrics and tracing cost a request (ARGS="--sample-ratio 1")
 	@exec $(BIN)/python -m load_tests.bench_observability $(ARGS)
+
+.PHONY: bench-access
+bench-access: $(DEV) ## Measure what keys, quotas and the audit log cost a request
+	@exec $(BIN)/python -m load_tests.bench_access $(ARGS)
 
 .PHONY: dashboards
 dashboards: $(CREATED) ## Write deploy/monitoring/dashboards anew

@@ -37,9 +37,12 @@ class Target:
     def meter(self) -> Meter:
         return Meter(self.processes)
 
-    def post(self, path: str, content: Mapping[str, Any]) -> Any:
+    def post(self, path: str, content: Mapping[str, Any], *, api_key: str = "") -> Any:
         """``result`` of the reply. Raises httpx.HTTPStatusError."""
-        reply = httpx.post(self.url + path, json=content, timeout=120, trust_env=False)
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        reply = httpx.post(
+            self.url + path, json=content, headers=headers, timeout=120, trust_env=False
+        )
         return reply.raise_for_status().json()["result"]
 
     def idle_cores(self, seconds: float) -> float:

@@ -97,7 +97,7 @@ class Traffic(FastHttpUser):
                 request.method,
                 request.path,
                 data=self._body(request),  # type: ignore[arg-type] # bytes are sent as they are
-                headers={"Content-Type": request.content_type},
+                headers=_headers(request),
                 name=f"{phase.name} {request.name}",
                 catch_response=True,
             ) as response:
@@ -139,3 +139,10 @@ class Traffic(FastHttpUser):
 
     def _sleep_until(self, at_s: float) -> None:
         gevent.sleep(max(0.0, at_s - self._now()))
+
+
+def _headers(request: Request) -> dict[str, str]:
+    headers = {"Content-Type": request.content_type}
+    if request.api_key:
+        headers["Authorization"] = f"Bearer {request.api_key}"
+    return headers

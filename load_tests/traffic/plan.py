@@ -28,6 +28,7 @@ class Request:
     body: bytes = b""
     method: str = "POST"
     content_type: str = "application/json"
+    api_key: str = ""
     share: float = 1.0
     expects: str = ""
 

@@ -1,7 +1,7 @@
 """What ``/openapi.json`` and ``/docs`` say of the routes.
 
 Routes parse their bodies and addresses themselves, so FastAPI can't see the schemas: they are
-declared here. Swagger UI comes from an installed package, so closed networks see it too.
+declared here.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ FAILURES = {
     409: "The gallery exists already, or holds embeddings of another model; or the job id was used "
     "for another request",
     413: "A body, an image or a list is over its limit",
+    415: "A compressed body (Content-Encoding)",
+    421: "The Host header names another service",
     422: "An invalid field, an image that can't be decoded, pairs that can't be enrolled, or an "
     "Idempotency-Key that was used for another request",
     429: "Over capacity, or over a quota: try again after Retry-After seconds",

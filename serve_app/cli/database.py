@@ -43,8 +43,13 @@ def open_store(
     from serve_app.index.store import GalleryStore
 
     service = read_service_args(config, data_dir, environ)
-    vault = open_vault(service.encryption.keys, environ)
-    return GalleryStore(database_url(service, environ), create=create, migrate=migrate, vault=vault)
+    return GalleryStore(
+        database_url(service, environ),
+        create=create,
+        migrate=migrate,
+        vault=open_vault(service.encryption.keys, environ),
+        audited=service.audit.enabled,
+    )
 
 
 def read_service_args(

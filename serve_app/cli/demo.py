@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serve_app.cli.options import ApiKeyOption, bearer
 from serve_app.cli.output import table
 from serve_app.errors import InvalidRequestError, UnavailableError
 
@@ -37,6 +38,7 @@ def demo(
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="Where the service listens.")] = 8080,
+    api_key: ApiKeyOption = None,
     out: Annotated[Path, typer.Option(help="Where the drawn pictures go.")] = Path("out"),
 ) -> None:
     """Enrol people and recognise them, print the answers as a table, save the drawn pictures.
@@ -46,7 +48,9 @@ def demo(
     import httpx
 
     enrolled, probes = _portrait() if photos is None else read_photos(photos)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
+    service = f"http://127.0.0.1:{port}"
+    headers = bearer(api_key)
+    with httpx.Client(base_url=service, headers=headers, timeout=120, trust_env=False) as client:
         gallery = _post(
             client,
             "/face-recognition-index-build",

@@ -46,6 +46,21 @@ WorkersOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        envvar="FACE_SERVE_API_KEY",
+        show_envvar=True,
+        help="Where the service asks for keys. Better in the environment: arguments are seen by "
+        "everybody on the machine.",
+    ),
+]
 IndexDirectory = Annotated[
     Path, typer.Argument(metavar="DIR", help="An index directory: PaddleX's or ours.")
 ]
+
+
+def bearer(api_key: str | None) -> dict[str, str]:
+    """The headers that present a key."""
+    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}

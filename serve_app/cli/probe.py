@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from serve_app.cli.options import ApiKeyOption, bearer
 from serve_app.cli.output import complain
 from serve_app.errors import UnavailableError
 
@@ -19,6 +20,7 @@ GALLERY = "face-serve-probe"
 def probe(
     url: Annotated[str, typer.Option(help="Of the service.")] = "http://127.0.0.1:8080",
     timeout: Annotated[float, typer.Option(help="Seconds for each of two requests.")] = 20.0,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Ask a running service whether it is ready, and have it look at a picture.
 
@@ -35,6 +37,7 @@ def probe(
                 complain(f"not ready: {_message(ready)}")
                 raise typer.Exit(1)
             headers = {"Content-Type": "image/jpeg", "Request-Timeout": f"{timeout:g}"}
+            headers |= bearer(api_key)
             fields = {"indexKey": GALLERY, "visualize": "false"}
             answer = client.post(INFER, params=fields, content=_jpeg(), headers=headers)
     except httpx.HTTPError as error:

@@ -20,6 +20,7 @@ from serve_app.config.pipeline import (
 from serve_app.config.pipeline_file import load_pipeline, parse_pipeline
 from serve_app.config.service import (
     AdmissionSettings,
+    AuditConfig,
     BatchSettings,
     FetchConfig,
     IndexConfig,
@@ -38,6 +39,7 @@ from serve_app.config.strict import validate
 
 __all__ = [
     "AdmissionSettings",
+    "AuditConfig",
     "BatchSettings",
     "CompatConfig",
     "DetectSizeConfig",

@@ -74,6 +74,7 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
             service.snapshots,
             hosts,
             service.observability,
+            service.audit,
             service.encryption.keys,
         )
         for number, name in enumerate(index_names(service.shards))

@@ -155,7 +155,8 @@ def _done(job_id: str, service: ServiceArgs, environ: dict[str, str]) -> int:
 @contextlib.contextmanager
 def _jobs(service: ServiceArgs, environ: dict[str, str]) -> Iterator[JobStore]:
     vault = open_vault(service.encryption.keys, environ)
-    store = GalleryStore(database_url(service, environ), create=False, vault=vault)
+    url, audited = database_url(service, environ), service.audit.enabled
+    store = GalleryStore(url, create=False, vault=vault, audited=audited)
     try:
         yield JobStore(store)
     finally:

@@ -11,17 +11,23 @@ from fastapi import FastAPI
 
 from serve_app.access.ring import KeyRing
 from serve_app.api.app import create_app
+from serve_app.api.edge import Edge
+from serve_app.api.images import Fetcher
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import (
     GalleryService,
     JobService,
     RecognitionService,
+    RecordService,
+    TenantAuditLog,
     TenantGalleries,
     TenantIndex,
     TenantJobs,
+    TenantPeople,
 )
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
+from tests.memory_records import MemoryRecords
 
 BUILD = "/face-recognition-index-build"
 ADD = "/face-recognition-index-add"
@@ -35,16 +41,19 @@ class Api:
         self,
         config: PipelineConfig | None = None,
         limits: Limits | None = None,
-        fetcher: FakeFetcher | None = None,
+        fetcher: Fetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
         watching: Watching | None = None,
         ring: KeyRing | None = None,
+        edge: Edge | None = None,
+        root: str = "",
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
         self.detector = FakeDetector(limits.image)
         self.extractor = FakeExtractor()
         self.index = MemoryIndex()
         self.jobs = MemoryJobs()
+        self.records = MemoryRecords()
         self.fetcher = fetcher or FakeFetcher()
         index = TenantIndex(self.index)
         service = RecognitionService(self.detector, self.extractor, index, config)
@@ -52,14 +61,16 @@ class Api:
             service,
             GalleryService(TenantGalleries(self.index)),
             JobService(TenantJobs(self.jobs), inputs),
+            RecordService(TenantPeople(self.records), TenantAuditLog(self.records)),
             self.fetcher,
             config,
             limits,
             watching=watching,
             ring=ring,
+            edge=edge,
         )
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app), base_url="http://service"
+            transport=httpx.ASGITransport(self.app, root_path=root), base_url="http://service"
         )
 
     async def post(

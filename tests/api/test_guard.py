@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import httpx
@@ -117,3 +118,12 @@ async def test_many_at_once_with_a_key_that_nobody_used_yet_are_all_let_in(
     answers = await asyncio.gather(*(guarded.get(header) for _ in range(50)))
     assert {answer.status_code for answer in answers} == {200}
     assert len(guarded.registry.asked) == 1
+
+
+async def test_the_documentation_is_open_with_all_that_it_loads(guarded: Guarded) -> None:
+    page = await guarded.api.send("GET", "/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+    assert len(loaded) >= 2
+    for path in ("/openapi.json", *loaded):
+        assert (await guarded.api.send("GET", path)).status_code == 200, path

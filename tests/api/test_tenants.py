@@ -1,13 +1,7 @@
-"""Every operation of the OpenAPI document, asked with every wrong key and by every wrong tenant.
-
-What to ask is made from the document: an operation whose parameters or body have no example here
-fails, so that a new one can't be forgotten.
-"""
+"""Every operation of the OpenAPI document, asked with every wrong key and by every wrong tenant."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,73 +9,26 @@ import pytest
 
 from serve_app.access import ALL_SCOPES, Scope
 from serve_app.access.ring import KeyRing
-from serve_app.api.probes import PROBES
-from serve_app.api.route_scopes import scope_of
+from serve_app.audit_rows import AuditRow
+from serve_app.held import Erased, Erasure, HeldPage, HeldTemplate, Where
 from serve_app.types import Job, JobState
 from tests.access.registry import MemoryRegistry
+from tests.api.every_operation import Call, Examples, every_operation
 from tests.api.harness import Api, failure, wire, wire_pairs
 from tests.fakes import RED, picture
 
 IMAGE = picture(RED)
-GALLERY, JOB, LABEL = "owned", "owned-job", "Anna"
-NOBODYS = "nobodys"
-IN_PATHS = {"key": GALLERY, "id": JOB, "label": LABEL}
-BODIES: dict[str, dict[str, Any]] = {
-    "BuildRequest": {"imageLabelPairs": wire_pairs((IMAGE, "Berta")), "indexKey": GALLERY},
-    "AddRequest": {"imageLabelPairs": wire_pairs((IMAGE, "Berta")), "indexKey": GALLERY},
-    "RemoveRequest": {"ids": [0], "indexKey": GALLERY},
-    "InferRequest": {"image": wire(IMAGE), "indexKey": GALLERY, "visualize": False},
-    "BatchRequest": {"images": [wire(IMAGE)], "indexKey": GALLERY},
-    "JobBody": {"key": GALLERY, "input": "s3://bucket/people", "jobId": JOB},
-}
+OWNED = Examples("owned", "owned-job", "Anna", wire(IMAGE))
+NOBODYS = Examples("nobodys", "nobodys-job", "Anna", wire(IMAGE))
 CREATES = {"/face-recognition-index-build", "/v1/jobs"}
 """Make what they name: another tenant gets its own."""
-LISTS = {"/v1/galleries", "/v1/jobs"}
-"""Name nothing: another tenant sees none of it."""
+LISTS = {"/v1/galleries", "/v1/jobs", "/v1/people/{label}", "/v1/audit"}
+"""Name nothing, or what each tenant may have: another sees none of it."""
 
-
-@dataclass(frozen=True)
-class Call:
-    """An operation of the document, as it is asked for what tenant ``acme`` owns."""
-
-    method: str
-    template: str
-    path: str
-    body: dict[str, Any] | None
-    needed: Scope
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.template}"
-
-    def naming(self, name: str) -> Call:
-        """The same for a gallery and a job that are called ``name``."""
-        path = self.path.replace(GALLERY, name).replace(JOB, name) if name else self.path
-        body = None if self.body is None else json.loads(_renamed(json.dumps(self.body), name))
-        return Call(self.method, self.template, path, body, self.needed)
-
-
-def _renamed(text: str, name: str) -> str:
-    return text.replace(f'"{GALLERY}"', f'"{name}"').replace(f'"{JOB}"', f'"{name}"')
-
-
-def calls() -> list[Call]:
-    document = Api().app.openapi()
-    return [
-        Call(method.upper(), path, path.format(**IN_PATHS), _body(operation), scope_of(operation))
-        for path, operations in document["paths"].items()
-        if path not in PROBES
-        for method, operation in operations.items()
-    ]
-
-
-def _body(operation: dict[str, Any]) -> dict[str, Any] | None:
-    if "requestBody" not in operation:
-        return None
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    return BODIES[schema["$ref"].rpartition("/")[2]]
-
-
-CALLS = calls()
+DOCUMENT = Api().app.openapi()
+CALLS = every_operation(DOCUMENT, OWNED)
+TWIN = dict(zip(map(str, CALLS), every_operation(DOCUMENT, NOBODYS), strict=True))
+"""Of each call the same for what nobody has."""
 each_call = pytest.mark.parametrize("call", CALLS, ids=str)
 
 
@@ -116,15 +63,22 @@ class Tenants:
 
     async def own(self) -> None:
         build = Call(
-            "POST", "", "/face-recognition-index-build", BODIES["BuildRequest"], Scope.ENROL
+            "POST", "", "/face-recognition-index-build", OWNED.body("BuildRequest"), Scope.ENROL
         )
         assert build.body is not None
-        pairs = wire_pairs((IMAGE, LABEL), (IMAGE, "Carla"))
+        pairs = wire_pairs((IMAGE, OWNED.label), (IMAGE, "Carla"))
         assert (
             await self.ask(build, self.keys.owner, {**build.body, "imageLabelPairs": pairs})
         ).is_success
-        submit = Call("POST", "", "/v1/jobs", BODIES["JobBody"], Scope.ENROL)
+        submit = Call("POST", "", "/v1/jobs", OWNED.body("JobBody"), Scope.ENROL)
         assert (await self.ask(submit, self.keys.owner)).is_success
+        name, job = f"acme/{OWNED.gallery}", f"acme/{OWNED.job}"
+        held = HeldTemplate(name, Where.STAGED, job, "g", 1, "m@1", 0, None, None, None)
+        row = AuditRow(name, 0, "acme", 1.0, "k", "", "add", "ok", "g", 1, "0", 1, "op")
+        self.api.records.tenant = "acme"
+        self.api.records.page = HeldPage([held], [])
+        self.api.records.erasure = Erasure([Erased(name, Where.STAGED, 1, job)], {}, [job])
+        self.api.records.log = [row]
 
     async def ask(
         self, call: Call, token: str | None, body: dict[str, Any] | None = None
@@ -134,8 +88,8 @@ class Tenants:
 
     async def owned(self) -> tuple[list[tuple[int, str]], Job]:
         """What ``acme`` has: its gallery's templates and its job."""
-        templates = await self.api.index.templates(f"acme/{GALLERY}", None, -1, 99)
-        return [(t.id, t.label) for t in templates], await self.api.jobs.job(f"acme/{JOB}")
+        templates = await self.api.index.templates(f"acme/{OWNED.gallery}", None, -1, 99)
+        return [(t.id, t.label) for t in templates], await self.api.jobs.job(f"acme/{OWNED.job}")
 
 
 @pytest.fixture
@@ -189,17 +143,21 @@ async def test_another_tenant_sees_and_changes_nothing(
     before = await tenants.owned()
     token: str = getattr(tenants.keys, asking)
     response = await tenants.ask(call, token)
-    nothing = await tenants.ask(call.naming(NOBODYS), token)
+    nothing = await tenants.ask(TWIN[str(call)], token)
     if call.template in CREATES and call.method == "POST":
         assert response.is_success, response.text
     elif call.template in LISTS:
         assert response.json()["result"] == nothing.json()["result"]
-        assert GALLERY not in response.text
+        assert OWNED.gallery not in response.text
     else:
         said = failure(response, 404)
-        assert said.replace(GALLERY, NOBODYS).replace(JOB, NOBODYS) == failure(nothing, 404)
+        assert _as_nobodys(said) == failure(nothing, 404)
         assert "acme" not in said
     assert await tenants.owned() == before
+
+
+def _as_nobodys(text: str) -> str:
+    return text.replace(OWNED.job, NOBODYS.job).replace(OWNED.gallery, NOBODYS.gallery)
 
 
 @each_call
@@ -239,17 +197,21 @@ async def test_the_same_idempotency_key_of_two_tenants_names_two_changes(tenants
 
 
 async def test_a_key_with_a_slash_reaches_nobody(tenants: Tenants) -> None:
-    for name in (f"acme/{GALLERY}", f"other/../acme/{GALLERY}", f"acme%2F{GALLERY}"):
-        body = {**BODIES["InferRequest"], "indexKey": name}
+    for name in (
+        f"acme/{OWNED.gallery}",
+        f"other/../acme/{OWNED.gallery}",
+        f"acme%2F{OWNED.gallery}",
+    ):
+        body = {**OWNED.body("InferRequest"), "indexKey": name}
         call = Call("POST", "", "/face-recognition-infer", body, Scope.READ)
         failure(await tenants.ask(call, tenants.keys.default), 422)
         path = f"/v1/galleries/{name.replace('/', '%2F')}"
         response = await tenants.ask(Call("GET", "", path, None, Scope.READ), tenants.keys.default)
         assert response.status_code in (404, 422), response.text
-        assert LABEL not in response.text
+        assert OWNED.label not in response.text
 
 
 async def test_a_cancelled_job_of_another_goes_on(tenants: Tenants) -> None:
-    call = Call("DELETE", "", f"/v1/jobs/{JOB}", None, Scope.ENROL)
+    call = Call("DELETE", "", f"/v1/jobs/{OWNED.job}", None, Scope.ENROL)
     failure(await tenants.ask(call, tenants.keys.other), 404)
     assert (await tenants.owned())[1].state is JobState.QUEUED

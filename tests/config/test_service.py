@@ -26,7 +26,8 @@ def test_nothing_given_is_the_default() -> None:
     args = parse_service_args({})
     assert args.pipeline == "face_recognition"
     assert args.cache_dir is None
-    assert args.fetch.allow == ()
+    assert (args.fetch.enabled, args.fetch.allow) == (True, ())
+    assert args.hosts == ()
     assert args.limits == Limits()
 
 
@@ -55,6 +56,8 @@ def test_limits_of_an_image_are_passed_on() -> None:
         ({"limits": {"image_bytes": "10 MB"}}, "args.limits.image_bytes: "),
         ({"fetch": {"allow": "intranet"}}, "args.fetch.allow: "),
         ({"pipeline": None}, "args.pipeline: "),
+        ({"hosts": "faces.example"}, "args.hosts: "),
+        ({"fetch": {"enabled": "maybe"}}, "args.fetch.enabled: "),
     ],
 )
 def test_mistakes_are_refused_by_name(args: dict[str, Any], message: str) -> None:
@@ -172,3 +175,12 @@ def test_a_variable_that_is_not_set_is_named(environ: dict[str, str]) -> None:
 def test_what_is_no_variables_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"args\.database_url"):
         parse_service_args({"database_url": name})
+
+
+def test_how_long_the_audit_log_is_kept() -> None:
+    assert parse_service_args({}).audit.keep_s is None
+    assert parse_service_args({}).audit.enabled
+    assert parse_service_args({"audit": {"keep_days": 1.5}}).audit.keep_s == 129_600
+    for wrong in (0, -1, "a year"):
+        with pytest.raises(ConfigError, match=r"args\.audit\.keep_days"):
+            parse_service_args({"audit": {"keep_days": wrong}})

@@ -113,12 +113,12 @@ class Service:
         return all(is_free(port) for port in self.ports.values())
 
     def post(
-        self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+        self, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
         return httpx.post(self.url + path, json=body, headers=headers, timeout=120, trust_env=False)
 
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=60, trust_env=False)
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        return httpx.get(self.url + path, headers=headers, timeout=60, trust_env=False)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -144,6 +144,7 @@ def small_cluster(data_dir: Path, *, shards: int = 1) -> dict[str, Any]:
     content["http_options"]["host"] = "127.0.0.1"
     (face,) = content["applications"]
     face["args"] |= {"pipeline": str(PIPELINE), "data_dir": str(data_dir), "shards": shards}
+    face["args"]["access"] = {}
     face["args"]["index"] = {"exact_until": 20, "upkeep_s": 1}
     for elsewhere in ("snapshots", "database_url"):
         face["args"].pop(elsewhere)

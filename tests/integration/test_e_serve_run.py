@@ -38,6 +38,27 @@ def test_serve_run_with_the_default_proxy() -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.mark.timeout(300)
+def test_an_address_that_others_reach_is_not_served_without_keys() -> None:
+    """By Ray's own command too. Its proxy listens, as it does for every application that fails."""
+    directory = Path(tempfile.mkdtemp(prefix="fsr-", dir="/tmp"))
+    content = yaml.safe_load((ROOT / "configs/serve/local.yaml").read_text(encoding="utf-8"))
+    port = content["http_options"]["port"] = free_port()
+    content["http_options"]["host"] = "0.0.0.0"
+    process = _serve_run(directory, content)
+    try:
+        deadline = time.monotonic() + 120
+        message = "HTTP is served on 0.0.0.0 and no API keys are asked for"
+        while message not in (said := (directory / "log").read_text(encoding="utf-8")):
+            assert time.monotonic() < deadline, said[-2000:]
+            time.sleep(0.5)
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{port}/health", timeout=20).raise_for_status()
+    finally:
+        _end(process)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 GPU_7 = "device gpu:7 is not here"
 
 

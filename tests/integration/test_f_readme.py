@@ -16,7 +16,7 @@ from tests.integration.service import ROOT, Service
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", README, re.S | re.M)
 COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
-GROUPS = {"gallery", "index", "models"}
+GROUPS = {"gallery", "index", "keys", "models"}
 HERE = "http://127.0.0.1:8080"
 
 

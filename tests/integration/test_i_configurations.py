@@ -50,6 +50,7 @@ def content(data_dir: Path) -> dict[str, Any]:
         (application,) = file["applications"]
         application |= {"name": name, "route_prefix": ROUTES[name]}
         application["args"] |= {"data_dir": str(data_dir / name), "pipeline": "face_recognition"}
+        application["args"]["access"] = {}  # keys: test_p_access
         del application["args"]["database_url"]  # each has a SQLite file of its own there
         applications.append(application)
     for deployment in applications[2]["deployments"]:

@@ -28,7 +28,7 @@ from serve_app.index.store import GalleryStore, job_rows, sqlite_url
 from serve_app.index.store.job_store import JobStore
 from serve_app.jobs import build_gallery
 from serve_app.jobs.build_gallery import progress, run_job, submitted_job
-from serve_app.types import Job, JobState, Metric, Vectors
+from serve_app.types import Caller, Job, JobState, Metric, Vectors
 from tests.index.samples import MODEL, build
 
 from .samples import ALL, begun, request, submitted
@@ -118,6 +118,27 @@ def test_created(service: Service, table: Path, tmp_path: Path) -> None:
     report = pq.read_table(tmp_path / "jobs" / "job.parquet")
     assert report["position"].to_pylist() == [3, 30]
     assert "40 rows: 38 accepted, 2 rejected, 0 skipped, 0 duplicates" in service.said
+
+
+def test_a_job_is_of_its_gallerys_tenant(service: Service, table: Path, tmp_path: Path) -> None:
+    job = service.run(table, key="acme/staff")
+    assert (job.id, job.key, job.state) == ("acme/job", "acme/staff", JobState.DONE)
+    assert service.run(table).id == "job"  # of the same id and nobody's: another job
+    for tenant, key in (("acme", "acme/staff"), ("", "staff")):
+        assert [entry.info.key for entry in service.store.galleries("", 9, tenant)] == [key]
+        assert [job.key for job in service.jobs.jobs(9, tenant)] == [key]
+    assert (tmp_path / "jobs" / "acme" / "job.parquet").is_file()
+
+
+def test_a_job_over_its_tenants_quota_publishes_nothing(service: Service, table: Path) -> None:
+    asked = request(input=str(table), model_id=MODEL, key="acme/staff")
+    few = Caller("acme", "1b6a380c2cc8", max_faces=37)
+    facts = (asked.key, asked.mode, asked.text(), asked.digest())
+    service.jobs.submit("acme/job", *facts, few)
+    job = run_job("acme/job", service.args, {}, allowed=None, say=service.say)
+    assert job.state is JobState.FAILED
+    assert "quota of faces: 0 of 37 are used, 38 more" in job.message
+    assert service.store.galleries("", 9) == []
 
 
 @pytest.mark.usefixtures("tens")
@@ -275,6 +296,7 @@ def test_what_can_not_work_changes_nothing(
     assert job.state is JobState.FAILED
     assert message in job.message
     assert "\n" not in job.message
+    assert str(tmp_path) not in job.message, "whoever may see the job sees it"
     assert job.generation is None
     assert service.store.entry("staff").info == before
     assert [entry.info.key for entry in service.store.galleries("", 10)] == ["staff"]

@@ -16,10 +16,12 @@ from serve_app.encryption import Vault, WrappedKey
 from serve_app.encryption.data_keys import rewrapped
 from serve_app.errors import ConfigError
 from serve_app.index.records import SnapshotRow
-from serve_app.index.store import access_rows, data_keys, resealing, upkeep
-from serve_app.index.store.schema import api_key, gallery, job
+from serve_app.index.store import access_rows, auditing, data_keys, resealing, upkeep
+from serve_app.index.store.auditing import Entry
+from serve_app.index.store.schema import READY, api_key, gallery, job
 from serve_app.index.store.schema import tenant as tenant_table
 from serve_app.index.store.store import GalleryStore
+from serve_app.types import OPERATOR
 
 GRACE_S = 5.0
 """From the last row that was sealed anew until the key that sealed it before is deleted: a reader
@@ -30,6 +32,9 @@ BREATH_S = 0.01
 
 BREATH_S = 0.01
 """Between two pages: SQLite lets whoever asks next write, and not whoever waits longest."""
+
+DROPPED = "erase_tenant"
+"""What the audit log calls it."""
 
 Progress = Callable[[], None]
 
@@ -195,8 +200,7 @@ class EncryptionStore:
         names = [row.name for _, row in self.snapshots(tenant)]
         found = self._transactions.query(lambda c: resealing.generations(c, tenant))
         for _, generation in found:
-            gone = delete(gallery).where(gallery.c.generation == generation)
-            self._transactions.write(partial(_execute, statement=gone))
+            self._transactions.write(partial(_drop, generation=generation))
         self._transactions.write(
             partial(_execute, statement=delete(job).where(job.c.tenant == tenant))
         )
@@ -227,6 +231,18 @@ def _tenants(connection: Connection) -> list[str]:
 def _snapshots(connection: Connection, tenant: str) -> list[SnapshotRow]:
     of = {generation for _, generation in resealing.generations(connection, tenant)}
     return [row for row in upkeep.every_snapshot(connection) if row.generation in of]
+
+
+def _drop(connection: Connection, generation: str) -> None:
+    row = connection.execute(
+        select(gallery).where(gallery.c.generation == generation).with_for_update()
+    ).one_or_none()
+    if row is None:
+        return
+    if row.state == READY:
+        told = Entry(row.key, OPERATOR, DROPPED, generation, row.seq, count=row.size)
+        auditing.write(connection, [told])
+    connection.execute(delete(gallery).where(gallery.c.id == row.id))
 
 
 def _execute(connection: Connection, statement: Delete) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from serve_app.errors import InvalidRequestError
+from serve_app.locations import without_secrets
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 SAME_AS = {"s3a": "s3", "gcs": "gs"}
@@ -79,17 +80,18 @@ def name_of(place: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
 
 
-def without_secrets(place: str) -> str:
-    """For a report: without what may be secret in a URL (user, query)."""
-    scheme = scheme_of(place)
-    if scheme in WEB:
-        place = re.split(r"[?#]", place, maxsplit=1)[0]
-    return place if scheme == LOCAL else re.sub(r"://[^/]*@", "://", place, count=1)
-
-
 def shown_place(place: str) -> str:
     """For a message: without secrets, on one line, not too long."""
     place = without_secrets(place)
     place = os.fsencode(place).decode("utf-8", "backslashreplace")
     place = "".join(letter if letter.isprintable() else "?" for letter in place)
     return place if len(place) <= MOST_SHOWN else f"{place[:MOST_SHOWN]}..."
+
+
+def without_folder(message: str, place: str) -> str:
+    """A message of ``shown_place`` about ``place`` or what is below it, without the folder of this
+    machine that it lies in: whoever may see a job need not learn where the server's files are."""
+    place = placed(place)
+    if scheme_of(place) != LOCAL:
+        return message
+    return message.replace(shown_place(place), shown_place(name_of(place)) or "the input")
