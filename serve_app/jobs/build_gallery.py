@@ -16,10 +16,8 @@ from functools import partial
 from serve_app.config import (
     JobRequest,
     ServiceArgs,
-    database_url,
     default_cache_dir,
     load_pipeline,
-    open_vault,
     snapshots_url,
 )
 from serve_app.errors import (
@@ -44,6 +42,7 @@ from serve_app.jobs.inputs.opening import open_input
 from serve_app.jobs.inputs.places import without_folder
 from serve_app.jobs.inputs.reading import ImageReader
 from serve_app.jobs.inputs.rows import EmbeddingInput, ImageInput
+from serve_app.jobs.opening import open_store
 from serve_app.jobs.publishing import Publisher
 from serve_app.jobs.report import summary, write_report
 from serve_app.jobs.same_faces import same_faces, write_same_faces
@@ -267,11 +266,9 @@ def run_job(
 
 
 def _open_store(service: ServiceArgs, environ: Mapping[str, str]) -> GalleryStore:
-    """Raises ConfigError; UnavailableError if the server does not answer."""
-    vault = open_vault(service.encryption.keys, environ)
+    """Raises ConfigError; UnavailableError where the database's server does not answer."""
     try:
-        url, audited = database_url(service, environ), service.audit.enabled
-        return GalleryStore(url, create=False, vault=vault, audited=audited)
+        return open_store(service, environ)
     except DatabaseAwayError as error:
         raise UnavailableError(str(error)) from None
 

@@ -3,9 +3,9 @@ nothing is written beside what can't be read, and no new key is made next to unr
 
 from __future__ import annotations
 
-from sqlalchemy import URL
+from sqlalchemy import Engine
 
-from serve_app.encryption import Vault
+from serve_app.encryption import Vault, WrappedKey
 from serve_app.encryption.data_keys import unreadable
 from serve_app.encryption.master import WHERE
 from serve_app.errors import ConfigError
@@ -18,17 +18,28 @@ OFF = (
 )
 
 
-def check_keys(transactions: Transactions, url: URL, vault: Vault | None) -> None:
-    """Raises ConfigError unless every data key of the database can be unwrapped."""
-    keys = transactions.query(wrapped)
-    if not keys:
-        return
-    name = f"database {(url.database or '').rpartition('/')[2]}"
+def check_keys(transactions: Transactions, engine: Engine) -> None:
+    """Raises ConfigError, with the engine's connections closed, unless every data key of the
+    database can be unwrapped."""
+    try:
+        keys = transactions.query(wrapped)
+        complaint = _complaint(keys, transactions.vault) if keys else None
+    except BaseException:
+        engine.dispose()
+        raise
+    if complaint is not None:
+        engine.dispose()
+        raise ConfigError(f"database {(engine.url.database or '').rpartition('/')[2]} {complaint}")
+
+
+def _complaint(keys: list[WrappedKey], vault: Vault | None) -> str | None:
     if vault is None:
-        raise ConfigError(f"{name} {OFF}")
+        return OFF
     if lost := unreadable(vault.master, keys):
         ids = ", ".join(sorted({key.wrapped_by for key in lost}))
-        raise ConfigError(
-            f"{name} is encrypted with master key {ids}, which is not among those of {WHERE} "
-            f"({', '.join(vault.master.ids)}): give its source there as well"
+        return (
+            f"is encrypted with master key {ids}, which is not among those of {WHERE} "
+            f"({', '.join(vault.master.ids)}), or its data keys were changed: give its source "
+            "there as well"
         )
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Engine
 
+from serve_app.encryption import Vault
 from serve_app.encryption.files import FileSeal
 from serve_app.index.records import SnapshotRow, Standing
 from serve_app.index.store import data_keys, upkeep
@@ -21,6 +22,11 @@ class Keeping:
 
     _engine: Engine
     _transactions: Transactions
+
+    @property
+    def vault(self) -> Vault | None:
+        """What seals embeddings and labels; None where they are not encrypted."""
+        return self._transactions.vault
 
     def standings(self, shard: Shard, least_size: int) -> list[Standing]:
         """Every gallery whose index may need work."""
@@ -42,7 +48,7 @@ class Keeping:
         """Of the data key that seals what is written now for the gallery ``key``; None where
         nothing is sealed."""
 
-        if self._transactions.vault is None:
+        if self.vault is None:
             return None
 
         def newest(connection: Connection) -> int | None:

@@ -64,11 +64,7 @@ class GalleryStore(Keeping):
         engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
         self._engine = engine.execution_options(**{AUDITED: audited})
         self._transactions = Transactions(self._engine, patience_s=patience_s, vault=vault)
-        try:
-            check_keys(self._transactions, self._engine.url, vault)
-        except BaseException:
-            self._engine.dispose()
-            raise
+        check_keys(self._transactions, self._engine)
 
     @property
     def one_writer(self) -> bool:
@@ -80,11 +76,6 @@ class GalleryStore(Keeping):
         """Of SQLite; there may be journals beside it, whose names begin with its own."""
         database = self._engine.url.database
         return Path(database) if self.one_writer and database else None
-
-    @property
-    def vault(self) -> Vault | None:
-        """What seals embeddings and labels; None where they are not encrypted."""
-        return self._transactions.vault
 
     @property
     def revision(self) -> str:
