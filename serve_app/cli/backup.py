@@ -53,6 +53,10 @@ def restore(
     keys: Annotated[
         Path | None, typer.Option(help="The file of data keys that was written with the backup.")
     ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option("--skip-unreadable", help="Leave out tenants whose data keys are gone."),
+    ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -62,7 +66,14 @@ def restore(
 
     with contextlib.closing(open_store(config, data_dir, os.environ, create=True)) as store:
         wrapped = None if keys is None else read_keys(keys)
-        restored = run(file, store, replace=replace, progress=_progress, sealed_by=wrapped)
+        restored = run(
+            file,
+            store,
+            replace=replace,
+            progress=_progress,
+            sealed_by=wrapped,
+            skip_unreadable=skip_unreadable,
+        )
         _print("restored", restored)
 
 

@@ -74,18 +74,26 @@ def restore(
     replace: bool = False,
     progress: Progress = nothing,
     sealed_by: list[WrappedKey] | None = None,
+    skip_unreadable: bool = False,
 ) -> list[GalleryInfo]:
     """Copy every gallery of a backup into ``store``, each in one transaction and as a new
     generation. Returns their facts. ``sealed_by``: the data keys of a sealed one; left out, those
-    that ``store`` has.
+    that ``store`` has. ``skip_unreadable``: leave out tenants whose keys are gone.
 
     Raises GalleryExistsError, before anything is written, if there is any of them and not
     ``replace``; ConfigError that names the file if it is damaged, foreign or of another version.
     """
     found = EncryptionStore(store).wrapped_keys() if sealed_by is None else sealed_by
     with contextlib.closing(BackupFile(file, _fixed(store, found))) as source:
-        _check_keys(file, source, store, found)
-        wanted = list(keys(source))
+        sealed = _unreadable(file, source, store, found)
+        if sealed and not skip_unreadable:
+            names = ", ".join(sorted(name or "(default)" for name in sealed)[:NAMED_KEYS])
+            raise ConfigError(
+                f"{file.name} is sealed by data keys of {names} that are not here: give the file "
+                "that --keys wrote with it, and its master key; what an erased tenant had can't "
+                "be read any more, and is left out with --skip-unreadable"
+            )
+        wanted = [key for key in keys(source) if tenant_of(key) not in sealed]
         if not replace:
             _refuse_existing(store, wanted)
         restored: list[GalleryInfo] = []
@@ -135,21 +143,18 @@ def _fixed(store: GalleryStore, keys: list[WrappedKey]) -> Vault | None:
     return None if store.vault is None else Vault(store.vault.master, fixed=keys)
 
 
-def _check_keys(
+def _unreadable(
     file: Path, source: BackupFile, store: GalleryStore, keys: list[WrappedKey]
-) -> None:
-    """Raises ConfigError for a sealed file that can't be read."""
+) -> set[str]:
+    """Tenants whose galleries can't be read. Raises ConfigError where no master key is given."""
     needed = source.sealed_by()
     if not needed:
-        return
+        return set()
     if store.vault is None:
         raise ConfigError(f"{file.name} is sealed: give the master key in {WHERE}")
-    lost = unreadable(store.vault.master, [k for k in keys if (k.tenant, k.version) in needed])
-    if needed - {(key.tenant, key.version) for key in keys} or lost:
-        raise ConfigError(
-            f"{file.name} is sealed by data keys that are not here: give the file that --keys "
-            "wrote with it, and its master key; what an erased tenant had can't be read any more"
-        )
+    there = {(key.tenant, key.version): key for key in keys}
+    lost = unreadable(store.vault.master, [there[one] for one in needed & there.keys()])
+    return {tenant for tenant, _ in needed - there.keys()} | {key.tenant for key in lost}
 
 
 def _refuse_existing(store: GalleryStore, wanted: list[str]) -> None:

@@ -18,9 +18,10 @@ from serve_app.errors import ConfigError
 from serve_app.index.records import SnapshotRow
 from serve_app.index.store import access_rows, auditing, data_keys, resealing, upkeep
 from serve_app.index.store.auditing import Entry
-from serve_app.index.store.schema import READY, api_key, gallery, job
+from serve_app.index.store.schema import PREVIOUS, READY, api_key, gallery, job
 from serve_app.index.store.schema import tenant as tenant_table
 from serve_app.index.store.store import GalleryStore
+from serve_app.index.store.writing import change_gallery
 from serve_app.types import OPERATOR
 
 GRACE_S = 5.0
@@ -171,12 +172,13 @@ class EncryptionStore:
         return changed
 
     def erase_keys(self, tenant: str) -> int:
-        """Delete every data key of a tenant and revoke its API keys: how many data keys there were.
-        One transaction. What they sealed is unreadable, here at once, elsewhere within
-        ``vault.KEPT_S``, and no key is ever made for that name again."""
+        """Delete every data key of a tenant, revoke its API keys and hide its galleries: how many
+        data keys there were. One transaction. What they sealed is unreadable, here at once,
+        elsewhere within ``vault.KEPT_S``, and no key is ever made for that name again."""
 
         def work(connection: Connection) -> int:
             now = time.time()
+            _hide(connection, tenant)  # first: writers lock galleries before keys
             access_rows.change_tenant(connection, tenant, erased_at=now)
             live = api_key.c.revoked_at.is_(None)
             connection.execute(
@@ -200,7 +202,8 @@ class EncryptionStore:
         names = [row.name for _, row in self.snapshots(tenant)]
         found = self._transactions.query(lambda c: resealing.generations(c, tenant))
         for _, generation in found:
-            self._transactions.write(partial(_drop, generation=generation))
+            gone = delete(gallery).where(gallery.c.generation == generation)
+            self._transactions.write(partial(_execute, statement=gone))
         self._transactions.write(
             partial(_execute, statement=delete(job).where(job.c.tenant == tenant))
         )
@@ -233,16 +236,19 @@ def _snapshots(connection: Connection, tenant: str) -> list[SnapshotRow]:
     return [row for row in upkeep.every_snapshot(connection) if row.generation in of]
 
 
-def _drop(connection: Connection, generation: str) -> None:
-    row = connection.execute(
-        select(gallery).where(gallery.c.generation == generation).with_for_update()
-    ).one_or_none()
-    if row is None:
-        return
-    if row.state == READY:
-        told = Entry(row.key, OPERATOR, DROPPED, generation, row.seq, count=row.size)
-        auditing.write(connection, [told])
-    connection.execute(delete(gallery).where(gallery.c.id == row.id))
+def _hide(connection: Connection, tenant: str) -> None:
+    """No replica serves the tenant's galleries from its memory any more."""
+    query = select(gallery).where(gallery.c.tenant == tenant, gallery.c.state == READY)
+    rows = connection.execute(query.order_by(gallery.c.id).with_for_update()).all()
+    for row in rows:
+        change_gallery(connection, row, key=f"erased:{row.key}", state=PREVIOUS)
+    auditing.write(
+        connection,
+        [
+            Entry(row.key, OPERATOR, DROPPED, row.generation, row.seq, count=row.size)
+            for row in rows
+        ],
+    )
 
 
 def _execute(connection: Connection, statement: Delete) -> None:
