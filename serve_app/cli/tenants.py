@@ -115,9 +115,13 @@ def erase(
         keys = EncryptionStore(store)
         count = keys.erase_keys(name)
         galleries, snapshots = keys.drop_all(name)
+        postgresql = not store.one_writer
     for snapshot in snapshots:
         storage.remove(snapshot)
     print(f"tenant {name}: {count} data keys, {galleries} galleries, {len(snapshots)} snapshots "
           "erased")  # fmt: skip
+    if count and postgresql:
+        print("PostgreSQL keeps deleted keys until `VACUUM FULL data_key`, and its log longer: "
+              "docs/encryption.md.")  # fmt: skip
     if not count:
         print("It had no data key: copies of what it had can be read (docs/erasure.md).")
