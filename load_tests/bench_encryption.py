@@ -49,7 +49,7 @@ class Cost:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=10)
-    parser.add_argument("--rows", type=int, default=20_000, help="Ready embeddings of a run.")
+    parser.add_argument("--commits", type=int, default=60, help="Pairs of ready embeddings.")
     parser.add_argument("--images", type=int, default=60, help="Images of a run.")
     parser.add_argument("--templates", type=int, default=100_000, help="Of the loaded gallery.")
     parser.add_argument("--dimension", type=int, default=128)
@@ -60,14 +60,25 @@ def main() -> None:
 
 
 def embeddings(options: argparse.Namespace) -> None:
-    """The worst case: rows that only have to be written."""
-    vectors = chance_vectors(options.rows, options.dimension)
+    """The worst case: rows that only have to be written. A run is one commit of a job; both jobs
+    go on in turns, so that what else the machine does is in both."""
+    vectors = chance_vectors(COMMIT_ROWS, options.dimension)
+    with tempfile.TemporaryDirectory() as folder:
+        stores = {}
+        for sealed in (False, True):
+            place = Path(folder) / str(sealed)
+            place.mkdir()
+            stores[sealed] = opened(str(place), sealed)
+            begin(stores[sealed], vectors.shape[1])
+        at = dict.fromkeys(stores, 0)
 
-    def run(sealed: bool) -> Cost:
-        with tempfile.TemporaryDirectory() as folder, closing(opened(folder, sealed)) as store:
-            return measured(lambda: enrolled(store, vectors, digests=False))
+        def run(sealed: bool) -> Cost:
+            start, at[sealed] = at[sealed], at[sealed] + COMMIT_ROWS
+            return measured(lambda: stage(stores[sealed], start, vectors, digests=False))
 
-    report(f"{options.rows} ready embeddings", options.pairs, run)
+        report(f"commits of {COMMIT_ROWS} ready embeddings", options.commits, run)
+        for store in stores.values():
+            store.close()
 
 
 def images(options: argparse.Namespace) -> None:
@@ -159,18 +170,24 @@ def opened(folder: str, sealed: bool) -> GalleryStore:
 
 def enrolled(store: GalleryStore, vectors: Vectors, *, digests: bool) -> None:
     """As a job does: staged in commits of its size, published."""
+    begin(store, vectors.shape[1])
+    for start in range(0, len(vectors), COMMIT_ROWS):
+        stage(store, start, vectors[start : start + COMMIT_ROWS], digests=digests)
+    JobStore(store).publish("job", HOLDER, "done")
+
+
+def begin(store: GalleryStore, dimension: int) -> None:
     jobs = JobStore(store)
     jobs.submit("job", KEY, JobMode.CREATE, "{}", "digest")
     jobs.take("job", HOLDER, HOLD_S)
-    wanted = StagedGallery("Flat", Metric.IP, vectors.shape[1], MODEL)
-    jobs.begin("job", HOLDER, wanted, len(vectors), "fingerprint")
-    for start in range(0, len(vectors), COMMIT_ROWS):
-        part = vectors[start : start + COMMIT_ROWS]
-        numbers = range(start, start + len(part))
-        rows = [_row(number, digests=digests) for number in numbers]
-        settled = SettledRows(start, start + len(part), rows, part)
-        jobs.stage("job", HOLDER, settled, keep_sources=digests)
-    jobs.publish("job", HOLDER, "done")
+    jobs.begin("job", HOLDER, StagedGallery("Flat", Metric.IP, dimension, MODEL), None, "")
+
+
+def stage(store: GalleryStore, start: int, vectors: Vectors, *, digests: bool) -> None:
+    stop = start + len(vectors)
+    rows = [_row(number, digests=digests) for number in range(start, stop)]
+    settled = SettledRows(start, stop, rows, vectors)
+    JobStore(store).stage("job", HOLDER, settled, keep_sources=digests)
 
 
 def _row(number: int, *, digests: bool) -> SettledRow:
