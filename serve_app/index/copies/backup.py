@@ -85,7 +85,11 @@ def restore(
     """
     found = EncryptionStore(store).wrapped_keys() if sealed_by is None else sealed_by
     with contextlib.closing(BackupFile(file, _fixed(store, found))) as source:
-        sealed = _unreadable(file, source, store, found)
+        try:
+            sealed = _unreadable(file, source, store, found)
+            there = list(keys(source))
+        except UnavailableError:
+            raise ConfigError(f"{file.name} is damaged: take another backup") from None
         if sealed and not skip_unreadable:
             names = ", ".join(sorted(name or "(default)" for name in sealed)[:NAMED_KEYS])
             raise ConfigError(
@@ -93,7 +97,7 @@ def restore(
                 "that --keys wrote with it, and its master key; what an erased tenant had can't "
                 "be read any more, and is left out with --skip-unreadable"
             )
-        wanted = [key for key in keys(source) if tenant_of(key) not in sealed]
+        wanted = [key for key in there if tenant_of(key) not in sealed]
         if not replace:
             _refuse_existing(store, wanted)
         restored: list[GalleryInfo] = []
