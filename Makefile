@@ -55,6 +55,12 @@ soak: soak-load ## Run soak-load, then all rounds of the random, kill and consis
 soak-load: $(DEV) ## Load a service of its own for half an hour: no error, memory that does not grow
 	@$(BIN)/python -m load_tests.scenarios.soak
 
+# The service in a process of its own; what is found of images is kept in fuzz-findings.
+.PHONY: fuzz
+fuzz: $(DEV) ## Fuzz a service of its own by its OpenAPI document (20 minutes), then images (5 minutes)
+	@$(BIN)/python -m tests.fuzzing.api $(ARGS)
+	@$(BIN)/python -m tests.fuzzing.images $(ARGS)
+
 .PHONY: setup
 setup: $(DEV) ## Bring .venv up to date and do nothing else
 

@@ -25,6 +25,8 @@ DATABASE = "env:FACE_SERVE_DATABASE_URL"
 HTTP_PORT = 8000
 """Ray's own convention; 8080 is where KubeRay lets Ray export metrics."""
 EVERYWHERE = "0.0.0.0"  # nosec B104 # in a pod, where the NetworkPolicy says who reaches it
+ANY_HOST = ["*"]
+"""Where no keys are asked for: the names by which a cluster's clients call are the cluster's."""
 KEYS, ANYONE = {"keys": True}, {"anyone": True}
 """Who is let in: with an API key, but on a cluster for trying."""
 SCRATCH = "/tmp"  # nosec B108 # a volume of the pod's own
@@ -49,6 +51,8 @@ def for_kubernetes(content: dict[str, Any], access: dict[str, bool]) -> dict[str
 def _application(application: dict[str, Any], access: dict[str, bool]) -> dict[str, Any]:
     args = application["args"] | {"database_url": DATABASE, "data_dir": DATA_DIR}
     args["access"] = access
+    if access == ANYONE:
+        args["hosts"] = ANY_HOST
     if args["pipeline"].endswith(".yaml"):
         args["pipeline"] = f"{IN_IMAGE}/{args['pipeline']}"
     return application | {

@@ -64,6 +64,18 @@ class TooLargeError(FaceServeError):
     code = "too_large"
 
 
+class UnsupportedEncodingError(FaceServeError):
+    """The request's body is compressed."""
+
+    code = "unsupported_encoding"
+
+
+class MisdirectedError(FaceServeError):
+    """The request names a host that this service does not answer for."""
+
+    code = "misdirected"
+
+
 class SlowClientError(FaceServeError):
     """The request's body did not arrive in time."""
 

@@ -18,6 +18,7 @@ from PIL import Image as PillowImage
 
 from serve_app.errors import InvalidImageError, TooLargeError
 from serve_app.imaging import MAX_SCANS, ImageLimits, decode
+from tests.bombs import more_bombs
 
 LIMITS = ImageLimits()
 SIDE = 10
@@ -41,6 +42,12 @@ def png(*after: bytes, side: int = SIDE, rows: bytes = BLACK_ROWS, times: int = 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
     image_data = chunk(b"IDAT", deflated(rows, times))
     return b"".join([b"\x89PNG\r\n\x1a\n", header, image_data, *after, chunk(b"IEND", b"")])
+
+
+def png_after_header(*chunks: bytes) -> bytes:
+    data = png()
+    end = data.index(b"IDAT") - 4
+    return data[:end] + b"".join(chunks) + data[end:]
 
 
 def tiled_tiff(tile: int) -> bytes:
@@ -69,6 +76,9 @@ def with_scans(data: bytes, scans: int) -> bytes:
     return data[:-2] + data[starts[-1] : -2] * (scans - len(starts)) + data[-2:]
 
 
+MORE = more_bombs(deflated(bytes(100)))
+
+
 def bombs() -> dict[str, bytes]:
     text = b"a\0\1\0\0\0" + deflated(bytes(7_000_000))
     return {
@@ -84,7 +94,10 @@ def bombs() -> dict[str, bytes]:
         "rows": png(rows=bytes(1_000_000), times=400),
         # All texts are inflated, and kept.
         "texts": png(*[chunk(b"iTXt", text)] * 100),
-    }
+        # A colour profile, and a text, of 1 GB.
+        "profile": png_after_header(chunk(b"iCCP", b"a\0\0" + deflated(bytes(10**6), 1000))),
+        "long text": png_after_header(chunk(b"zTXt", b"a\0\0" + deflated(bytes(10**6), 1000))),
+    } | {name: content for name, (content, _) in MORE.items()}
 
 
 ANSWERS = {
@@ -94,7 +107,9 @@ ANSWERS = {
     "scans": "too_large",
     "rows": "invalid_image",
     "texts": "decoded",
-}
+    "profile": "invalid_image",
+    "long text": "invalid_image",
+} | {name: answer for name, (_, answer) in MORE.items()}
 
 MEASURE = """
 import resource, sys, time

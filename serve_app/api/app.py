@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request, Response
-from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from serve_app.access import Scope
@@ -14,7 +13,9 @@ from serve_app.access.ring import KeyRing
 from serve_app.api import batch_schemas, job_schemas, schemas
 from serve_app.api.batch import BatchOperations
 from serve_app.api.body import BodyReader
-from serve_app.api.documentation import DESCRIPTION, DOCS, FAILURES, add_body_schemas, documented
+from serve_app.api.docs_page import DOCS, add_docs_page
+from serve_app.api.documentation import DESCRIPTION, FAILURES, add_body_schemas, documented
+from serve_app.api.edge import Edge
 from serve_app.api.errors import failure_response
 from serve_app.api.exchange import Exchange, answer_http_error
 from serve_app.api.forms.reading import RequestReader
@@ -53,10 +54,13 @@ def create_app(
     admission: Admission | None = None,
     watching: Watching | None = None,
     ring: KeyRing | None = None,
+    edge: Edge | None = None,
 ) -> FastAPI:
     """The HTTP API over four services. Needs neither Ray nor a running loop; closes ``fetcher``
     when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in.
-    ``ring``: the API keys that are asked for; left out, none are."""
+    ``ring``: the API keys that are asked for; left out, none are. ``edge``: left out, the service
+    may be called by any name, and who calls is the peer."""
+    edge = edge or Edge()
     watching = watching or Watching()
 
     @contextlib.asynccontextmanager
@@ -68,10 +72,11 @@ def create_app(
             yield
         await fetcher.aclose()
 
-    app = FastAPIOffline(
+    app = FastAPI(
         title="face-serve",
         version="0.1.0",
         description=DESCRIPTION,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # its reply would be no envelope, and name the host
         lifespan=lifespan,
@@ -146,6 +151,7 @@ def create_app(
             return failure_response(error, new_log_id())
         return success_response(schemas.Readiness(stages=stages), new_log_id())
 
+    add_docs_page(app)
     add_gallery_routes(app, GalleryOperations(galleries), exchange)
     add_job_routes(app, JobOperations(jobs), exchange)
     add_record_routes(app, RecordOperations(records), exchange)
@@ -163,12 +169,13 @@ def create_app(
     app.add_middleware(BodyReader, max_bytes=limits.body_bytes, timeout_s=limits.body_timeout_s)
     # What the service is and whether it runs is no secret.
     scopes = RouteScopes(app.routes, [*PROBES, *DOCS])
-    app.add_middleware(Guard, scopes=scopes, ring=ring, limits=limits)
+    app.add_middleware(Guard, scopes=scopes, ring=ring, limits=limits, proof=edge.proof)
     app.add_middleware(  # the outermost
         Gate,
         admission=admission,
         limits=limits,
         observe=watching.observe,
         tracing=watching.tracing,
+        hosts=edge.hosts,
     )
     return app

@@ -23,6 +23,7 @@ from serve_app.errors import (
     OverloadedError,
     SlowClientError,
     TooLargeError,
+    UnsupportedEncodingError,
 )
 from serve_app.request_context import current_request
 
@@ -57,7 +58,7 @@ class BodyReader:
                 return
             except TimeoutError:
                 refusal = self._too_slow(left_s)
-            except (TooLargeError, OverloadedError) as error:
+            except (TooLargeError, OverloadedError, UnsupportedEncodingError) as error:
                 # Its traceback would keep what was read alive while the rest is drained.
                 refusal = error.with_traceback(None)
             else:
@@ -93,6 +94,7 @@ class BodyReader:
         too_large = TooLargeError(
             f"the body is over the limit of {most} bytes: send it in several requests"
         )
+        check_encoding(scope)
         if (content_length(scope) or 0) > most:
             raise too_large
         body = bytearray()
@@ -133,6 +135,16 @@ class BodyReader:
             log_failure(log_id, error)
             if not started:
                 await failure_response(FaceServeError(), log_id)(scope, receive, send)
+
+
+def check_encoding(scope: Scope) -> None:
+    """By the head alone: inflated, a small body may be a huge one. Raises
+    UnsupportedEncodingError."""
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
+            raise UnsupportedEncodingError(
+                "compressed bodies are not read: send the body as it is, without Content-Encoding"
+            )
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -1,7 +1,7 @@
 """What ``/openapi.json`` and ``/docs`` say of the routes.
 
 Routes parse their bodies and addresses themselves, so FastAPI can't see the schemas: they are
-declared here. Swagger UI comes from an installed package, so closed networks see it too.
+declared here.
 """
 
 from __future__ import annotations
@@ -42,9 +42,6 @@ Every success comes in msgpack, with a drawn image as bytes, to a request with
 With the header `Request-Timeout` (seconds) a request says how long its client waits; after that, it
 is answered 504 and costs nothing more. `Server-Timing` tells where a request's time went."""
 
-DOCS = ("/docs", "/docs/oauth2-redirect")
-"""Pages for people, as FastAPIOffline has them; what they load is mounted beside."""
-
 FAILURES = {
     401: "No API key, or none that opens anything (where the service asks for keys)",
     403: "The API key lacks the scope that this needs",
@@ -53,6 +50,8 @@ FAILURES = {
     409: "The gallery exists already, or holds embeddings of another model; or the job id was used "
     "for another request",
     413: "A body, an image or a list is over its limit",
+    415: "A compressed body (Content-Encoding)",
+    421: "The Host header names another service",
     422: "An invalid field, an image that can't be decoded, pairs that can't be enrolled, or an "
     "Idempotency-Key that was used for another request",
     429: "Over capacity, or over a quota: try again after Retry-After seconds",

@@ -32,6 +32,8 @@ STATUS: dict[str, int] = {
     "rejected_pairs": 422,
     "too_large": 413,
     "slow_client": 408,
+    "unsupported_encoding": 415,
+    "misdirected": 421,
     "gallery_not_found": 404,
     "gallery_exists": 409,
     "gallery_mismatch": 409,

@@ -1,5 +1,6 @@
 """The gate, around everything else: a request's deadline is set, it is let in or turned away, its
-answer says where its time went, and those who observe are told.
+answer says where its time went and what browsers must not do with it, and those who observe are
+told.
 
 Pure ASGI. It decides by the head alone: under overload most requests end here, and one that was
 read, parsed and decoded first would have cost as much as a small one that is answered. Must not
@@ -16,8 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.api.answered import Answered, Observe, method_of, nobody, route_of
 from serve_app.api.errors import invalid_value
+from serve_app.api.hosts import ANY, Hosts
 from serve_app.api.probes import PROBES
 from serve_app.api.refusal import Refuser, Upload, content_length
+from serve_app.api.safe_headers import made_safe
 from serve_app.batching import Admission
 from serve_app.config import Limits
 from serve_app.errors import FaceServeError, OverloadedError
@@ -51,6 +54,7 @@ class Gate:
         limits: Limits,
         observe: Observe = nobody,
         tracing: Tracing | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self._app = app
         self._admission = admission
@@ -59,6 +63,7 @@ class Gate:
         self._refuser = Refuser(limits.body_bytes, limits.body_timeout_s)
         self._observe = observe
         self._tracing = tracing or NoTracing()
+        self._hosts = hosts or Hosts([ANY])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,6 +85,7 @@ class Gate:
             if address_of(scope) in PROBES:
                 context.set_timeout(self._timeout_s)
             else:
+                self._hosts.check(scope["headers"])
                 context.set_timeout(timeout_of(scope, self._timeout_s))
                 self._check(scope)
         except FaceServeError as error:
@@ -115,10 +121,10 @@ class Gate:
                     log_id=context.log_id,
                     trace_id=context.spans.trace.trace_id,
                 )
+                message = made_safe(message)
                 if context.spans.seconds:
                     value = server_timing(context.spans).encode("ascii")
-                    headers = [*message.get("headers", ()), (b"server-timing", value)]
-                    message = {**message, "headers": headers}
+                    message["headers"].append((b"server-timing", value))
                 context.spans.trace.note(
                     {
                         "http.request.method": answered.method,

@@ -24,14 +24,20 @@ BEARER = b"bearer "
 
 class Guard:
     """ASGI middleware. ``scopes``: of the application that is guarded; ``ring``: None where no keys
-    are asked for."""
+    are asked for; ``proof``: as ``Edge`` has it."""
 
     def __init__(
-        self, app: ASGIApp, scopes: RouteScopes, ring: KeyRing | None, limits: Limits
+        self,
+        app: ASGIApp,
+        scopes: RouteScopes,
+        ring: KeyRing | None,
+        limits: Limits,
+        proof: str | None = None,
     ) -> None:
         self._app = app
         self._scopes = scopes
         self._ring = ring
+        self._proof = proof
         self._refuser = Refuser(limits.body_bytes, limits.body_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,12 +53,13 @@ class Guard:
         """Raises UnauthorizedError, ForbiddenError, QuotaError, UnavailableError, TooLargeError."""
         context = current_request()
         if self._ring is None:
-            context.caller = Caller(address=client_address(scope))
+            context.caller = Caller(address=client_address(scope, self._proof))
             return
         needed = self._scopes.needed(scope)
         if needed == OPEN:
             return
-        admitted = await self._ring.admit(_token(scope), needed, client_address(scope))
+        address = client_address(scope, self._proof)
+        admitted = await self._ring.admit(_token(scope), needed, address)
         context.caller = admitted.caller
         context.max_body_bytes = inf if admitted.body_bytes is None else admitted.body_bytes
         if (content_length(scope) or 0) > context.max_body_bytes:

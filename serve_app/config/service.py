@@ -79,8 +79,10 @@ class IngressBatching(StrictModel):
 
 
 class FetchConfig(StrictModel):
-    """URLs in requests. ``allow``: private hosts or networks that may be read too."""
+    """URLs in requests. ``enabled``: whether any is read (what bulk jobs may read is in
+    ``jobs.inputs``). ``allow``: private hosts or networks that may be read too."""
 
+    enabled: bool = True
     allow: tuple[str, ...] = ()
     timeout_s: float = Field(10.0, gt=0)
 
@@ -170,13 +172,16 @@ class ServiceArgs(StrictModel):
     ``data_dir`` holds the galleries unless ``database_url`` names another SQLite file or a
     PostgreSQL database, or ``env:NAME`` the environment variable that does, which must then be set;
     ``cache_dir`` the converted models. ``shards``: parts of every gallery,
-    each searched by a deployment of its own."""
+    each searched by a deployment of its own. ``hosts``: names and addresses by which clients call
+    the service, beside those of loopback; ``*``: any, as it is where API keys are asked for and
+    none is listed."""
 
     pipeline: str = "face_recognition"
     data_dir: Path = Path("data")
     cache_dir: Path | None = None
     database_url: str | None = Field(None, repr=False)  # it may hold a password
     shards: int = Field(1, ge=1, le=64)
+    hosts: tuple[str, ...] = ()
     index: IndexConfig = IndexConfig()
     snapshots: SnapshotConfig = SnapshotConfig()
     fetch: FetchConfig = FetchConfig()

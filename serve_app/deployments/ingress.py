@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,6 +15,8 @@ from ray.serve.handle import DeploymentHandle
 from serve_app.access.ring import KeyRing
 from serve_app.api.answered import each_of
 from serve_app.api.app import create_app
+from serve_app.api.edge import Edge
+from serve_app.api.hosts import ANY, Hosts
 from serve_app.api.request_log import RequestLog
 from serve_app.api.watching import Watching
 from serve_app.batching import Admission
@@ -21,6 +24,7 @@ from serve_app.config import IngressBatching, PipelineConfig, ServiceArgs, valid
 from serve_app.config.access import check_access
 from serve_app.deployments.access import RayAccess, served_host
 from serve_app.deployments.clients import RayDetector, RayExtractor
+from serve_app.deployments.haproxy import proxy_proof
 from serve_app.deployments.index_client import RayIndex
 from serve_app.deployments.jobs_client import RayJobs
 from serve_app.deployments.metrics import ingress_gauges, open_meters
@@ -29,7 +33,7 @@ from serve_app.deployments.records_client import RayRecords
 from serve_app.deployments.sampler import sampling
 from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
-from serve_app.fetching import Fetcher
+from serve_app.fetching import Fetcher, SwitchedOff
 from serve_app.imaging import leave_threads_to_callers
 from serve_app.service import (
     GalleryService,
@@ -87,22 +91,33 @@ class Ingress:
         service = RecognitionService(
             self._detector, self._extractor, TenantIndex(self._index), self._pipeline
         )
-        fetcher = Fetcher(
-            allow=self._args.fetch.allow,
-            max_bytes=self._args.limits.image_bytes,
-            timeout_s=self._args.fetch.timeout_s,
-        )
         return create_app(
             service,
             GalleryService(TenantGalleries(self._index)),
             JobService(TenantJobs(self._jobs), self._args.jobs.inputs),
             RecordService(TenantPeople(self._records), TenantAuditLog(self._records)),
-            fetcher,
+            self._fetcher(),
             self._pipeline,
             self._args.limits,
             self._admission,
             self._watching(),
             self._ring,
+            self._edge(),
+        )
+
+    def _edge(self) -> Edge:
+        # A page that gets a browser to ask us has no key to send: no name of its own helps it.
+        usual = (ANY,) if self._args.access.keys else ()
+        return Edge(Hosts(self._args.hosts or usual), proxy_proof(os.environ))
+
+    def _fetcher(self) -> Fetcher | SwitchedOff:
+        fetch = self._args.fetch
+        if not fetch.enabled:
+            return SwitchedOff()
+        return Fetcher(
+            allow=fetch.allow,
+            max_bytes=self._args.limits.image_bytes,
+            timeout_s=fetch.timeout_s,
         )
 
     def _watching(self) -> Watching:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from serve_app.api.hosts import Hosts
 from serve_app.config import (
     PipelineConfig,
     ServiceArgs,
@@ -31,6 +32,7 @@ def check_start(service: ServiceArgs, environ: Mapping[str, str]) -> PipelineCon
     pipeline = load_pipeline(service.pipeline)
     check_served_index(pipeline)
     AddressPolicy(service.fetch.allow)
+    Hosts(service.hosts)
     check_observability(service.observability)
     database_url(service, environ)
     check_directories(pipeline)

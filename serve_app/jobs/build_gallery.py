@@ -40,6 +40,7 @@ from serve_app.jobs.flow import Networks, embedded, extractor_facts, shortage
 from serve_app.jobs.holding import Hold, check_held, held
 from serve_app.jobs.inputs.allowed import AllowedInputs
 from serve_app.jobs.inputs.opening import open_input
+from serve_app.jobs.inputs.places import without_folder
 from serve_app.jobs.inputs.reading import ImageReader
 from serve_app.jobs.inputs.rows import EmbeddingInput, ImageInput
 from serve_app.jobs.publishing import Publisher
@@ -104,7 +105,8 @@ class GalleryJob:
                 raise
             except FaceServeError as error:
                 self._report_failed(job_id)
-                return self._jobs.end(job_id, JobState.FAILED, str(error), hold.holder)
+                told = without_folder(str(error), JobRequest.model_validate_json(job.request).input)
+                return self._jobs.end(job_id, JobState.FAILED, told, hold.holder)
 
     def _run(self, job: Job, hold: Hold) -> Job:
         request = JobRequest.model_validate_json(job.request)
@@ -204,8 +206,7 @@ class GalleryJob:
 
     def _report_rows(self, job: Job, request: JobRequest) -> str:
         """Where it is."""
-        usual = self._service.data_dir / "jobs" / f"{job.id}.parquet"
-        url = request.report or str(usual)
+        url = request.report or str(self._service.data_dir / "jobs" / f"{job.id}.parquet")
         write_report(url, self._jobs.rows(job.id))
         for line in summary(job, self._jobs.rows(job.id)):
             self._say(line)

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 
 from serve_app.access.ring import KeyRing
 from serve_app.api.app import create_app
+from serve_app.api.edge import Edge
+from serve_app.api.images import Fetcher
 from serve_app.api.watching import Watching
 from serve_app.config import Limits, PipelineConfig
 from serve_app.service import (
@@ -39,10 +41,12 @@ class Api:
         self,
         config: PipelineConfig | None = None,
         limits: Limits | None = None,
-        fetcher: FakeFetcher | None = None,
+        fetcher: Fetcher | None = None,
         inputs: Sequence[str] = ("/photos", "s3://bucket/people"),
         watching: Watching | None = None,
         ring: KeyRing | None = None,
+        edge: Edge | None = None,
+        root: str = "",
     ) -> None:
         config, limits = config or PipelineConfig(), limits or Limits()
         self.detector = FakeDetector(limits.image)
@@ -63,9 +67,10 @@ class Api:
             limits,
             watching=watching,
             ring=ring,
+            edge=edge,
         )
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app), base_url="http://service"
+            transport=httpx.ASGITransport(self.app, root_path=root), base_url="http://service"
         )
 
     async def post(

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from tests.api.harness import ADD, BUILD, INFER, REMOVE, Api, failure, result, wire, wire_pairs
-from tests.fakes import BLUE, GREEN, RED, picture
+from tests.fakes import BLUE, GREEN, RED, FakeFetcher, picture
 
 ROUTES = [BUILD, ADD, REMOVE, INFER]
 
@@ -78,7 +78,8 @@ async def test_404_and_405_echo_the_log_id() -> None:
 
 
 async def test_shutting_down_closes_the_fetcher() -> None:
-    api = Api()
+    fetcher = FakeFetcher()
+    api = Api(fetcher=fetcher)
     async with api.app.router.lifespan_context(api.app):
-        assert not api.fetcher.closed
-    assert api.fetcher.closed
+        assert not fetcher.closed
+    assert fetcher.closed

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import tracemalloc
@@ -103,6 +104,30 @@ async def test_a_declared_size_over_the_limit_is_answered_before_a_byte_is_read(
     assert (b"connection", b"close") in client.sent[0]["headers"]
     assert answered_after[:2] == [0, 0]
     assert [m["more_body"] for m in client.sent[1:]] == [True, False]
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"GZIP", b"deflate", b"br", b"zstd", b"gzip, br"])
+async def test_a_compressed_body_is_refused_before_a_byte_is_read(encoding: bytes) -> None:
+    async def inflates(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError
+
+    client = Client([gzip.compress(bytes(50_000_000))[:LIMIT]])
+    client.headers.append((b"content-encoding", encoding))
+    tracemalloc.start()
+    await client.request(reader(inflates))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert client.status == 415
+    assert "without Content-Encoding" in client.message
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("encoding", [b"identity", b"Identity", b""])
+async def test_an_encoding_that_is_none_is_taken(encoding: bytes) -> None:
+    client = Client([b"body"])
+    client.headers.append((b"content-encoding", encoding))
+    await client.request(reader())
+    assert client.status == 200
 
 
 async def test_what_a_refused_client_still_sends_is_read_up_to_a_bound() -> None:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.api.answered import Answered
 from serve_app.api.gate import COSTLY, Gate, server_timing, timeout_of
+from serve_app.api.hosts import Hosts
 from serve_app.api.probes import PROBES
 from serve_app.batching import Admission, Forecast
 from serve_app.config import AdmissionSettings, Limits
@@ -42,7 +43,9 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 class Door:
     """A gate before ``app``, and what it observes."""
 
-    def __init__(self, app: ASGIApp = answer, **settings: Any) -> None:
+    def __init__(
+        self, app: ASGIApp = answer, *, hosts: Hosts | None = None, **settings: Any
+    ) -> None:
         self.stage, self.admission = Stage(), Admission()
         self.admission.configure(AdmissionSettings(**settings))
         self.admission.watch(self.stage, lambda size: size)
@@ -52,6 +55,7 @@ class Door:
             self.admission,
             Limits(request_timeout_s=30, image_bytes=1000),
             self.observed.append,
+            hosts=hosts,
         )
 
     async def ask(
@@ -180,6 +184,34 @@ async def test_another_deadline_is_invalid(value: str) -> None:
 async def test_a_probe_is_let_in_whatever_its_headers_say(probe: str, root: str) -> None:
     """Who watches must not take a header that some proxy adds for a service that is down."""
     assert (await Door().ask(probe, timeout="soon", root=root)).status == 200
+
+
+async def test_a_name_that_is_not_ours_is_refused_unread_and_told_of() -> None:
+    reached: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
+        await answer(scope, receive, send)
+
+    door = Door(app, hosts=Hosts())
+    for path in (INFER, "/v1/galleries", "/docs", "/openapi.json"):
+        client = Client([b"x"], declared=1)
+        client.headers.append((b"host", b"evil.example"))
+        assert (await door.ask(path, client=client)).status == 421
+        assert "args.hosts" in client.message
+    assert reached == []
+    assert [(answered.status, answered.failure) for answered in door.observed] == [
+        (421, "misdirected")
+    ] * 4
+
+
+@pytest.mark.parametrize("root", ["", "/paddlex"])
+@pytest.mark.parametrize("probe", PROBES)
+async def test_probes_call_by_any_name(probe: str, root: str) -> None:
+    """A kubelet calls by the pod's address, which nobody can list."""
+    client = Client([b"x"], declared=1)
+    client.headers.append((b"host", b"10.244.1.7:8000"))
+    assert (await Door(hosts=Hosts()).ask(probe, client=client, root=root)).status == 200
 
 
 async def test_everything_inside_has_the_requests_deadline() -> None:

@@ -26,7 +26,8 @@ def test_nothing_given_is_the_default() -> None:
     args = parse_service_args({})
     assert args.pipeline == "face_recognition"
     assert args.cache_dir is None
-    assert args.fetch.allow == ()
+    assert (args.fetch.enabled, args.fetch.allow) == (True, ())
+    assert args.hosts == ()
     assert args.limits == Limits()
 
 
@@ -55,6 +56,8 @@ def test_limits_of_an_image_are_passed_on() -> None:
         ({"limits": {"image_bytes": "10 MB"}}, "args.limits.image_bytes: "),
         ({"fetch": {"allow": "intranet"}}, "args.fetch.allow: "),
         ({"pipeline": None}, "args.pipeline: "),
+        ({"hosts": "faces.example"}, "args.hosts: "),
+        ({"fetch": {"enabled": "maybe"}}, "args.fetch.enabled: "),
     ],
 )
 def test_mistakes_are_refused_by_name(args: dict[str, Any], message: str) -> None:

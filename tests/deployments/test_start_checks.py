@@ -56,6 +56,7 @@ def test_build_app_refuses_a_model_directory_that_is_not_there(tmp_path: Path) -
     [
         ({"index": {"device": "gpus"}}, "args.index.device"),
         ({"fetch": {"allow": ["no host"]}}, "fetch.allow"),
+        ({"hosts": ["http://faces.example"]}, "args.hosts"),
         ({"observability": {"tracing": {"exporter": "jaeger"}}}, "tracing.exporter"),
         ({"snapshots": {"url": "nothing://x"}}, "snapshots"),
     ],

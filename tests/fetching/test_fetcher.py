@@ -136,6 +136,13 @@ async def test_redirects_are_followed(status: int) -> None:
         "file:///etc/passwd",
         "http://user:secret@127.0.0.1/",
         "http://127.0.0.1:22/",
+        "http://[fe80::1%25eth0]/",
+        "http://[fe80::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://[2002:a00:1::1]/",
+        "http://[64:ff9b::10.0.0.1]/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
     ],
 )
 async def test_a_redirect_is_checked_as_a_client_is(location: str) -> None:
@@ -156,6 +163,27 @@ async def test_redirects_end(limit: int) -> None:
     ) as site:
         await site.closed()
         assert site.accepted == limit + 1
+
+
+async def test_a_loop_ends_and_a_chain_within_the_limit_does_not() -> None:
+    async with Site(routes(a=redirect("/b"), b=redirect("/a"))) as site:
+        with pytest.raises(FetchError, match="redirects more than 3 times"):
+            await local().fetch(site.url("/a"))
+        assert [head.split()[1] for head in site.heads] == ["/a", "/b", "/a", "/b"]
+    chain = {"a": redirect("/b"), "b": redirect("/c"), "c": redirect("/d"), "d": reply(b"face")}
+    async with Site(routes(**chain)) as site:
+        assert await local().fetch(site.url("/a")) == b"face"
+
+
+async def test_every_link_of_a_chain_is_checked_not_the_first_alone() -> None:
+    names, dialler = Names([PUBLIC], [PUBLIC], ["10.0.0.1"]), Dialler()
+    chain = {"a": redirect("/b"), "b": redirect("/c"), "c": reply(b"secret")}
+    async with Site(routes(**chain)) as site:
+        fetcher = local(allow=[], resolver=names, network=dialler)
+        with pytest.raises(FetchError, match=r"^a redirect of chain\.example was not found"):
+            await fetcher.fetch(site.url("/a", host="chain.example"))
+        assert dialler.dialled == [(PUBLIC, site.port)] * 2
+    assert names.asked == ["chain.example"] * 3, "each connection asks, and dials what it was told"
 
 
 async def test_a_redirect_that_leads_nowhere() -> None:

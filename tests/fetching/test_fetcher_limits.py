@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
+import tracemalloc
 
 import pytest
 
@@ -40,6 +42,25 @@ async def test_compressed_bodies_are_refused(encoding: str) -> None:
     answer = reply(b"x", f"Content-Encoding: {encoding}")
     async with failing(always(answer), "Content-Encoding"):
         pass
+
+
+async def test_a_compressed_bomb_is_neither_read_nor_inflated() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    answer = reply(bomb, "Content-Encoding: gzip")
+    tracemalloc.start()
+    try:
+        async with failing(always(answer), "Content-Encoding", max_bytes=1_000_000):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+async def test_a_bomb_that_does_not_say_so_stays_as_it_is() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    async with Site(always(reply(bomb, "Content-Type: image/jpeg"))) as site:
+        assert await local(max_bytes=1_000_000).fetch(site.url()) == bomb
 
 
 @pytest.mark.parametrize(

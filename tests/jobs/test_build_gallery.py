@@ -296,6 +296,7 @@ def test_what_can_not_work_changes_nothing(
     assert job.state is JobState.FAILED
     assert message in job.message
     assert "\n" not in job.message
+    assert str(tmp_path) not in job.message, "whoever may see the job sees it"
     assert job.generation is None
     assert service.store.entry("staff").info == before
     assert [entry.info.key for entry in service.store.galleries("", 10)] == ["staff"]

@@ -86,3 +86,12 @@ def shown_place(place: str) -> str:
     place = os.fsencode(place).decode("utf-8", "backslashreplace")
     place = "".join(letter if letter.isprintable() else "?" for letter in place)
     return place if len(place) <= MOST_SHOWN else f"{place[:MOST_SHOWN]}..."
+
+
+def without_folder(message: str, place: str) -> str:
+    """A message of ``shown_place`` about ``place`` or what is below it, without the folder of this
+    machine that it lies in: whoever may see a job need not learn where the server's files are."""
+    place = placed(place)
+    if scheme_of(place) != LOCAL:
+        return message
+    return message.replace(shown_place(place), shown_place(name_of(place)) or "the input")

@@ -15,6 +15,7 @@ from serve_app.jobs.inputs.places import (
     scheme_of,
     shown_place,
     under,
+    without_folder,
 )
 
 
@@ -82,3 +83,16 @@ def test_shown_without_secrets() -> None:
     assert len(shown_place("/" + "a" * 5000)) < 300
     assert name_of("https://host/x/a.csv?b=/c") == "a.csv"
     assert name_of("/x/a#b") == "a#b"
+
+
+@pytest.mark.parametrize(
+    ("place", "below", "told"),
+    [("/srv/faces/people", "/gallery.txt", "people/gallery.txt"),
+     ("/srv/faces/people", "", "people"), ("/srv/my faces/a.csv", "", "a.csv"),
+     ("/srv/" + "a" * 5000, "/b.parquet", "a" * 200 + "..."), ("/srv/a\nb", "/c", "a?b/c"),
+     ("/", "", "the input"), ("s3://bucket/people", "/a.csv", "s3://bucket/people/a.csv")],
+)  # fmt: skip
+def test_without_the_folder_that_it_lies_in(place: str, below: str, told: str) -> None:
+    message = f"there is no {shown_place(place + below)}"
+    assert without_folder(message, place) == f"there is no {told}"
+    assert without_folder("2 of 3 rows were rejected", place) == "2 of 3 rows were rejected"
