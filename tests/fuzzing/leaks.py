@@ -31,6 +31,8 @@ TELLTALES = {
 
 CLIENTS_OWN = frozenset({"label", "indexKey", "key", "jobId", "next", "source", "indexType"})
 """Fields that hold what some client sent before, whatever it was."""
+TOLD_TO_ADMINISTRATORS = frozenset({"address", "embedding"})
+"""Where a change came from, in the audit log; and what is asked for of a person's data."""
 ID_MAP = "idMap"
 PICTURE = "image"
 
@@ -81,7 +83,7 @@ def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         for name, item in value.items():
             if name == ID_MAP and isinstance(item, dict):
                 continue  # labels, by id
-            if name not in CLIENTS_OWN:
+            if name not in CLIENTS_OWN | TOLD_TO_ADMINISTRATORS:
                 yield from _parts(item, f"{place}.{name}")
     elif isinstance(value, list):
         yield place, value
