@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from serve_app.api.app import create_app
 from serve_app.config import Limits, PipelineConfig
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService, RecordService
 from serve_app.types import CROP_SIZE, Candidate, Embeddings, Face, Metric, SearchResult
 
 ROUNDS = 15
@@ -197,7 +197,13 @@ def application() -> ASGIApp:
     config = PipelineConfig()
     service = RecognitionService(stages, stages, stages, config)
     return create_app(
-        service, GalleryService(nothing), JobService(nothing, ()), nothing, config, Limits()
+        service,
+        GalleryService(nothing),
+        JobService(nothing, ()),
+        RecordService(nothing, nothing),
+        nothing,
+        config,
+        Limits(),
     )
 
 

@@ -69,3 +69,13 @@ def is_below(prefixes: Iterable[str], place: str) -> bool:
         return False
     locations = (location_of(prefix) for prefix in prefixes)
     return any(location is not None and location.holds(found) for location in locations)
+
+
+def without_secrets(place: str) -> str:
+    """For people to read: without what may be secret in a URL (user, query)."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", place)
+    if scheme is None:
+        return place
+    if scheme[1].lower() in _WEB_PORTS:
+        place = re.split(r"[?#]", place, maxsplit=1)[0]
+    return re.sub(r"://[^/]*@", "://", place, count=1)

@@ -1,4 +1,4 @@
-"""The five ports: all that the service knows of the stages behind it.
+"""The ports: all that the service knows of the stages behind it.
 
 ``deployments.clients`` implements them over Ray handles, ``tests.fakes`` in memory.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from serve_app.audit_rows import AuditQuery, AuditRow
 from serve_app.config import JobRequest
+from serve_app.held import Erasure, HeldPage, HeldPlace
 from serve_app.types import (
     Consistency,
     Crop,
@@ -181,4 +183,31 @@ class Jobs(Protocol):
 
     async def forget(self, job_id: str) -> None:
         """Remove what is known of a job that is over; one that is not there is no error."""
+        ...
+
+
+class People(Protocol):
+    """What a tenant holds about a label. Every method raises UnavailableError."""
+
+    async def held(
+        self,
+        label: str,
+        after: HeldPlace | None,
+        limit: int,
+        *,
+        embeddings: bool,
+        tenant: str = "",
+    ) -> HeldPage:
+        """Up to ``limit`` templates and rows of jobs' inputs after a place; with the templates'
+        embeddings if they are asked for. The audit log tells of it."""
+        ...
+
+    async def erase(self, label: str, *, tenant: str = "") -> Erasure:
+        """Erase it everywhere, as far as that can be done just now; again, it does what is left."""
+        ...
+
+
+class AuditLog(Protocol):
+    async def rows(self, asked: AuditQuery) -> Sequence[AuditRow]:
+        """By time, then by gallery, then by number. Raises UnavailableError."""
         ...

@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
+from serve_app.audit_rows import AuditQuery, AuditRow
 from serve_app.config import PipelineConfig
 from serve_app.errors import FaceServeError
+from serve_app.held import Erasure, HeldPage, HeldPlace
 from serve_app.index.cache import GalleryCache
 from serve_app.index.mutations import Drop, Optimize, RemoveLabel, unnamed
 from serve_app.index.records import SearchRequest
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.audit_store import AuditStore
+from serve_app.index.store.people_store import PeopleStore
 from serve_app.models.detector import DetectStage
 from serve_app.models.extractor import ExtractStage
 from serve_app.pipeline import open_pipeline
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.request_context import current_request
+from serve_app.service import GalleryService, JobService, RecognitionService, RecordService
 from serve_app.types import (
     Consistency,
     Crop,
@@ -151,13 +156,41 @@ class LocalIndex:
         return self._store.do(Optimize(key, operation or unnamed()))
 
 
+class LocalRecords:
+    """The ports People and AuditLog."""
+
+    def __init__(self, store: GalleryStore) -> None:
+        self._people = PeopleStore(store)
+        self._log = AuditStore(store)
+
+    async def held(
+        self,
+        label: str,
+        after: HeldPlace | None,
+        limit: int,
+        *,
+        embeddings: bool,
+        tenant: str = "",
+    ) -> HeldPage:
+        by = current_request().caller
+        return self._people.held(tenant, label, after, limit, embeddings=embeddings, by=by)
+
+    async def erase(self, label: str, *, tenant: str = "") -> Erasure:
+        return self._people.erase(tenant, label, current_request().caller)
+
+    async def rows(self, asked: AuditQuery) -> Sequence[AuditRow]:
+        return self._log.page(asked)
+
+
 def local_services(
     config: PipelineConfig, directory: Path
-) -> tuple[RecognitionService, GalleryService, JobService]:
+) -> tuple[RecognitionService, GalleryService, JobService, RecordService]:
     """Services whose galleries lie in ``directory``. Bulk jobs need Ray: there are none."""
     pipeline = open_pipeline(config, directory / "cache")
-    index = LocalIndex(GalleryStore(f"sqlite:///{directory / 'galleries.db'}"))
+    store = GalleryStore(f"sqlite:///{directory / 'galleries.db'}")
+    index, records = LocalIndex(store), LocalRecords(store)
     recognition = RecognitionService(
         LocalDetector(pipeline.detector), LocalExtractor(pipeline.extractor), index, config
     )
-    return recognition, GalleryService(index), JobService(MemoryJobs(), ())
+    jobs = JobService(MemoryJobs(), ())
+    return recognition, GalleryService(index), jobs, RecordService(records, records)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from serve_app.locations import is_below, location_of
+from serve_app.locations import is_below, location_of, without_secrets
 
 PREFIXES = ("/photos", "s3://bucket/people", "gs://all", "https://photos.example/a", "/data/x/")
 
@@ -99,3 +99,13 @@ def test_parts() -> None:
     found = location_of("https://h.example/a//b/")
     assert found is not None
     assert (found.scheme, found.host, found.parts) == ("https", "h.example:443", ("a", "", "b"))
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [("https://me:secret@host/a.jpg?X-Amz-Signature=secret#1", "https://host/a.jpg"),
+     ("ftp://me:secret@host/a", "ftp://host/a"), ("s3://bucket/a?b@c.jpg", "s3://bucket/a?b@c.jpg"),
+     ("/a/b?c#4", "/a/b?c#4"), ("/" + "a" * 5000, "/" + "a" * 5000)],
+)  # fmt: skip
+def test_without_secrets(place: str, expected: str) -> None:
+    assert without_secrets(place) == expected

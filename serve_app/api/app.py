@@ -30,6 +30,8 @@ from serve_app.api.jobs import JobOperations
 from serve_app.api.log_ids import new_log_id
 from serve_app.api.operations import Operations
 from serve_app.api.probes import PROBES
+from serve_app.api.record_routes import add_record_routes
+from serve_app.api.records import RecordOperations
 from serve_app.api.replies import success_response
 from serve_app.api.route_scopes import RouteScopes
 from serve_app.api.sources import ImageArray
@@ -38,13 +40,14 @@ from serve_app.api.watching import Watching
 from serve_app.batching import Admission
 from serve_app.config import Limits, PipelineConfig
 from serve_app.errors import UnavailableError
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService, RecordService
 
 
 def create_app(
     service: RecognitionService,
     galleries: GalleryService,
     jobs: JobService,
+    records: RecordService,
     fetcher: Fetcher,
     config: PipelineConfig,
     limits: Limits,
@@ -53,7 +56,7 @@ def create_app(
     ring: KeyRing | None = None,
     edge: Edge | None = None,
 ) -> FastAPI:
-    """The HTTP API over three services. Needs neither Ray nor a running loop; closes ``fetcher``
+    """The HTTP API over four services. Needs neither Ray nor a running loop; closes ``fetcher``
     when it shuts down. ``admission`` watches the stages' queues; left out, everyone is let in.
     ``ring``: the API keys that are asked for; left out, none are. ``edge``: left out, the service
     may be called by any name, and who calls is the peer."""
@@ -151,6 +154,7 @@ def create_app(
     add_docs_page(app)
     add_gallery_routes(app, GalleryOperations(galleries), exchange)
     add_job_routes(app, JobOperations(jobs), exchange)
+    add_record_routes(app, RecordOperations(records), exchange)
     bodies = (
         schemas.BuildRequest,
         schemas.AddRequest,

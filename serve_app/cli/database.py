@@ -41,8 +41,9 @@ def open_store(
     from serve_app.config.service import database_url
     from serve_app.index.store import GalleryStore
 
-    url = database_url(read_service_args(config, data_dir, environ), environ)
-    return GalleryStore(url, create=create, migrate=migrate)
+    service = read_service_args(config, data_dir, environ)
+    url = database_url(service, environ)
+    return GalleryStore(url, create=create, migrate=migrate, audited=service.audit.enabled)
 
 
 def read_service_args(

@@ -19,6 +19,7 @@ from serve_app.config.pipeline import (
 from serve_app.config.pipeline_file import load_pipeline, parse_pipeline
 from serve_app.config.service import (
     AdmissionSettings,
+    AuditConfig,
     BatchSettings,
     FetchConfig,
     IndexConfig,
@@ -37,6 +38,7 @@ from serve_app.config.strict import validate
 
 __all__ = [
     "AdmissionSettings",
+    "AuditConfig",
     "BatchSettings",
     "CompatConfig",
     "DetectSizeConfig",

@@ -155,6 +155,18 @@ class JobsConfig(StrictModel):
         return inputs
 
 
+class AuditConfig(StrictModel):
+    """The audit log. ``enabled``: False tells of nothing, to measure what it costs. ``keep_days``:
+    older rows are pruned; None: they are kept for ever."""
+
+    enabled: bool = True
+    keep_days: float | None = Field(None, gt=0)
+
+    @property
+    def keep_s(self) -> float | None:
+        return None if self.keep_days is None else self.keep_days * 86_400
+
+
 class ServiceArgs(StrictModel):
     """``pipeline`` is ``face_recognition`` (the embedded default) or the path of a pipeline file;
     ``data_dir`` holds the galleries unless ``database_url`` names another SQLite file or a
@@ -176,6 +188,7 @@ class ServiceArgs(StrictModel):
     limits: Limits = Limits()
     jobs: JobsConfig = JobsConfig()
     access: AccessConfig = AccessConfig()
+    audit: AuditConfig = AuditConfig()
     observability: ObservabilityConfig = ObservabilityConfig()
 
     @field_validator("data_dir", "cache_dir")

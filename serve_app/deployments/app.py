@@ -71,6 +71,7 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
             service.snapshots,
             hosts,
             service.observability,
+            service.audit,
         )
         for number, name in enumerate(index_names(service.shards))
     ]

@@ -5,23 +5,24 @@ All replicas are equal and may be killed: the store is the truth, a replica only
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from serve_app.access.changes import AccessNews, Spent
 from serve_app.config import (
+    AuditConfig,
     BatchSettings,
     IndexConfig,
-    JobRequest,
     MetricsConfig,
     ObservabilityConfig,
     SnapshotConfig,
 )
 from serve_app.deployments.calls import CallId, StageCall, StageReply
+from serve_app.deployments.index_jobs import Hosts, IndexJobs
+from serve_app.deployments.index_records import IndexRecords
 from serve_app.deployments.metrics import Meters, index_gauges, open_meters
-from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered, timed
+from serve_app.deployments.replica import BatchedWorker, LanedWorker, answered, run_in, timed
 from serve_app.deployments.sampler import SamplerThread
 from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.index.batch import Answer
@@ -34,18 +35,13 @@ from serve_app.index.records import SearchRequest
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.access_store import AccessStore
-from serve_app.index.store.job_store import JobStore
 from serve_app.index.upkeep.keeper import Housekeeping, Keeper
 from serve_app.index.upkeep.rules import UpkeepRules
 from serve_app.index.warming import Warmer
 from serve_app.tracing import open_tracing
 from serve_app.types import (
-    Caller,
     GalleryEntry,
     GalleryInfo,
-    Job,
-    JobRejection,
-    JobState,
     Operation,
     Receipt,
     Shard,
@@ -53,7 +49,6 @@ from serve_app.types import (
 )
 
 READERS = 2
-JOB_WRITERS = 1
 CHECKERS = 1
 PROBERS = 1
 Result = TypeVar("Result")
@@ -63,15 +58,7 @@ GROUP_COMMIT = BatchSettings(slots=1, max_cost=2000, max_queue_cost=100_000, ove
 the order they came in."""
 
 
-class Hosts(Protocol):
-    """What runs bulk jobs: see ``JobHosts``."""
-
-    def start(self, job_id: str) -> None: ...
-
-    def end(self, job_id: str) -> None: ...
-
-
-class Index:
+class Index(IndexJobs, IndexRecords):
     def __init__(
         self,
         urls: tuple[str, str],
@@ -80,15 +67,17 @@ class Index:
         snapshots: SnapshotConfig,
         hosts: Hosts,
         observability: ObservabilityConfig | None = None,
+        audit: AuditConfig | None = None,
     ) -> None:
+        audit = audit or AuditConfig()
         observability = observability or ObservabilityConfig()
         meters = open_meters(observability.metrics)
         database, snapshots_url = urls
         device = choose_device(index.device)
-        self._store = GalleryStore(database, create=False)
-        self._jobs = JobStore(self._store)
+        self._store = GalleryStore(database, create=False, audited=audit.enabled)
         self._access = AccessStore(self._store)
-        self._hosts = hosts
+        self._open_jobs(self._store, hosts)
+        self._open_records(self._store)
         storage = SnapshotStorage(snapshots_url)
         loader = Loader(self._store, shard, storage, device)
         # Few cores a replica: FAISS's own threads would spin on those of the other stages.
@@ -105,7 +94,7 @@ class Index:
                 snapshots.erase_within_s,
                 snapshots.keep,
             ),
-            Housekeeping(interval_s=index.upkeep_s, answers_s=index.idempotency_s),
+            Housekeeping(index.upkeep_s, answers_s=index.idempotency_s, audit_s=audit.keep_s),
             threads=index.build_threads,
             tidy=self._cache.tidy,
         )
@@ -126,8 +115,6 @@ class Index:
         )
         # Apart from the writers: these may wait for the database's lock.
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
-        # Apart from both: starting a host asks Ray.
-        self._job_writers = ThreadPoolExecutor(JOB_WRITERS, thread_name_prefix="job-write")
         self._checkers = ThreadPoolExecutor(CHECKERS, thread_name_prefix="check")
         # Apart from all: a store that answers must not seem down because others are waited for.
         self._probers = ThreadPoolExecutor(PROBERS, thread_name_prefix="store-ready")
@@ -152,7 +139,7 @@ class Index:
         def ask() -> None:
             self._store.describe(["ready"], patient=False)
 
-        return await self._in(self._probers, ask)
+        return await run_in(self._probers, ask)
 
     async def search(self, call: StageCall[SearchRequest]) -> StageReply[Answer]:
         return await self._searches.answer(call)
@@ -164,7 +151,7 @@ class Index:
         """Make ``mutation`` happen, once, however often it is sent."""
         if isinstance(mutation, Create):
             vectors = mutation.embeddings.vectors
-            refusal = await self._in(
+            refusal = await run_in(
                 self._checkers,
                 lambda: check_index_type(mutation.index_type, vectors.shape[1], mutation.metric),
             )
@@ -175,91 +162,37 @@ class Index:
     async def answer_to(
         self, operation: Operation, with_labels: bool
     ) -> Receipt | FaceServeError | None:
-        return await self._in(
+        return await run_in(
             self._readers, lambda: self._store.answered(operation, with_labels=with_labels)
         )
 
     async def describe(self, keys: Sequence[str]) -> dict[str, GalleryInfo] | FaceServeError:
-        return await self._in(self._readers, lambda: self._store.describe(keys))
+        return await run_in(self._readers, lambda: self._store.describe(keys))
 
     async def galleries(
         self, after: str, limit: int, tenant: str | None
     ) -> list[GalleryEntry] | FaceServeError:
-        return await self._in(self._readers, lambda: self._store.galleries(after, limit, tenant))
+        return await run_in(self._readers, lambda: self._store.galleries(after, limit, tenant))
 
     async def entry(self, key: str) -> GalleryEntry | FaceServeError:
-        return await self._in(self._readers, lambda: self._store.entry(key))
+        return await run_in(self._readers, lambda: self._store.entry(key))
 
     async def templates(
         self, key: str, label: str | None, after: int, limit: int
     ) -> list[TemplateEntry] | FaceServeError:
-        return await self._in(
+        return await run_in(
             self._readers,
             lambda: self._store.templates(self._store.entry(key).info, label, after, limit),
         )
 
     async def access_news(self, known: int) -> AccessNews | FaceServeError:
-        return await self._in(self._probers, lambda: self._access.news(known))
+        return await run_in(self._probers, lambda: self._access.news(known))
 
     async def spend(self, spent: Mapping[str, Spent]) -> dict[str, float] | FaceServeError:
-        return await self._in(self._job_writers, lambda: self._access.spend(spent))
-
-    async def submit_job(
-        self, job_id: str, request: JobRequest, caller: Caller
-    ) -> Job | FaceServeError:
-        """Once, however often it is sent; a job that is not over gets a host if it has none."""
-
-        def work() -> Job:
-            job = self._jobs.submit(
-                job_id, request.key, request.mode, request.text(), request.digest(), caller
-            )
-            if not job.state.is_final:
-                self._hosts.start(job_id)
-            return job
-
-        return await self._in(self._job_writers, work)
-
-    async def job(self, job_id: str) -> Job | FaceServeError:
-        return await self._in(self._readers, lambda: self._jobs.job(job_id))
-
-    async def jobs(self, limit: int, tenant: str | None) -> list[Job] | FaceServeError:
-        return await self._in(self._readers, lambda: self._jobs.jobs(limit, tenant))
-
-    async def rejections(
-        self, job_id: str, after: int, limit: int
-    ) -> list[JobRejection] | FaceServeError:
-        def work() -> list[JobRejection]:
-            self._jobs.job(job_id)  # one that is not there has no empty page
-            return self._jobs.rejections(job_id, after, limit)
-
-        return await self._in(self._readers, work)
-
-    async def end_job(self, job_id: str) -> Job | FaceServeError:
-        """First in the store: whatever runs it can write nothing more from then on."""
-
-        def work() -> Job:
-            job = self._jobs.end(job_id, JobState.CANCELLED, "cancelled")
-            self._hosts.end(job_id)
-            return job
-
-        return await self._in(self._job_writers, work)
-
-    async def forget_job(self, job_id: str) -> FaceServeError | None:
-        """With its host, which may still be about to end: a new job of that id gets its own."""
-
-        def work() -> None:
-            self._jobs.forget(job_id)
-            self._hosts.end(job_id)
-
-        return await self._in(self._job_writers, work)
+        return await run_in(self._job_writers, lambda: self._access.spend(spent))
 
     def _lane(self, mutation: Mutation) -> str:
         return "" if self._store.one_writer else mutation.key
-
-    async def _in(
-        self, threads: ThreadPoolExecutor, work: Callable[[], Result]
-    ) -> Result | FaceServeError:
-        return await answered(asyncio.get_running_loop().run_in_executor(threads, work))
 
 
 def _sampler(

@@ -29,6 +29,7 @@ from serve_app.deployments.index_client import RayIndex
 from serve_app.deployments.jobs_client import RayJobs
 from serve_app.deployments.metrics import ingress_gauges, open_meters
 from serve_app.deployments.readiness import stage_checks
+from serve_app.deployments.records_client import RayRecords
 from serve_app.deployments.sampler import sampling
 from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
@@ -39,9 +40,12 @@ from serve_app.service import (
     JobService,
     Readiness,
     RecognitionService,
+    RecordService,
+    TenantAuditLog,
     TenantGalleries,
     TenantIndex,
     TenantJobs,
+    TenantPeople,
 )
 from serve_app.tracing import open_tracing
 
@@ -66,7 +70,7 @@ class Ingress:
         self._index = RayIndex(shards, timeout_s, self._admission, self._meters)
         self._checks = stage_checks(detector, extractor, shards)
         store = StoreCaller(StageCaller("index", shards[0], timeout_s))
-        self._jobs = RayJobs(store)
+        self._jobs, self._records = RayJobs(store), RayRecords(store)
         self._ring = KeyRing(RayAccess(store)) if args.access.keys else None
         self._pipeline = pipeline
         self._args = args
@@ -91,6 +95,7 @@ class Ingress:
             service,
             GalleryService(TenantGalleries(self._index)),
             JobService(TenantJobs(self._jobs), self._args.jobs.inputs),
+            RecordService(TenantPeople(self._records), TenantAuditLog(self._records)),
             self._fetcher(),
             self._pipeline,
             self._args.limits,

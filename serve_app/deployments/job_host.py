@@ -154,7 +154,8 @@ def _done(job_id: str, service: ServiceArgs, environ: dict[str, str]) -> int:
 
 @contextlib.contextmanager
 def _jobs(service: ServiceArgs, environ: dict[str, str]) -> Iterator[JobStore]:
-    store = GalleryStore(database_url(service, environ), create=False)
+    url = database_url(service, environ)
+    store = GalleryStore(url, create=False, audited=service.audit.enabled)
     try:
         yield JobStore(store)
     finally:

@@ -210,3 +210,10 @@ async def answered(work: Awaitable[Answer]) -> Answer | FaceServeError:
     except Exception as error:
         logger.error("stage failed: %s", type(error).__name__)
         return FaceServeError()
+
+
+async def run_in(
+    threads: ThreadPoolExecutor, work: Callable[[], Answer]
+) -> Answer | FaceServeError:
+    """``work`` in one of ``threads``, as ``answered`` has it."""
+    return await answered(asyncio.get_running_loop().run_in_executor(threads, work))

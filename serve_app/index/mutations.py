@@ -1,13 +1,14 @@
 """What can happen to a gallery, as values: a host gathers them, a store makes them happen.
 
-Each carries its ``Operation``: done once, however often it is sent; and who asked for it. Knows
-neither SQL nor FAISS.
+Each carries its ``Operation``: done once, however often it is sent; and who asked for it.
+``action`` is what the audit log calls it. Knows neither SQL nor FAISS.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 from uuid import uuid4
 
 from serve_app.types import OPERATOR, Caller, Embeddings, Metric, Operation
@@ -22,6 +23,7 @@ def unnamed() -> Operation:
 class Create:
     """A new gallery with its first templates, ids from 0."""
 
+    action: ClassVar[str] = "build"
     key: str
     index_type: str
     metric: Metric
@@ -36,6 +38,7 @@ class Create:
 class Add:
     """Templates at the end of a gallery."""
 
+    action: ClassVar[str] = "add"
     key: str
     labels: Sequence[str]
     embeddings: Embeddings
@@ -48,6 +51,7 @@ class Add:
 class Remove:
     """Those of ``ids`` that are there."""
 
+    action: ClassVar[str] = "remove"
     key: str
     ids: Sequence[int]
     with_labels: bool = False
@@ -59,6 +63,7 @@ class Remove:
 class RemoveLabel:
     """Every template of a label."""
 
+    action: ClassVar[str] = "remove_label"
     key: str
     label: str
     operation: Operation = field(default_factory=unnamed)
@@ -69,6 +74,7 @@ class RemoveLabel:
 class Drop:
     """The gallery with all that is in it."""
 
+    action: ClassVar[str] = "drop"
     key: str
     operation: Operation = field(default_factory=unnamed)
     by: Caller = OPERATOR
@@ -78,6 +84,7 @@ class Drop:
 class Optimize:
     """Wish for an index that is built of all that is in the gallery now."""
 
+    action: ClassVar[str] = "optimize"
     key: str
     operation: Operation = field(default_factory=unnamed)
     by: Caller = OPERATOR

@@ -268,7 +268,8 @@ def run_job(
 def _open_store(service: ServiceArgs, environ: Mapping[str, str]) -> GalleryStore:
     """Raises ConfigError; UnavailableError where the database's server does not answer."""
     try:
-        return GalleryStore(database_url(service, environ), create=False)
+        url = database_url(service, environ)
+        return GalleryStore(url, create=False, audited=service.audit.enabled)
     except DatabaseAwayError as error:
         raise UnavailableError(str(error)) from None
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from serve_app.errors import FaceServeError, UnavailableError
 from serve_app.index.staged import RowOutcome, SettledRow
-from serve_app.jobs.inputs.places import without_secrets
+from serve_app.locations import without_secrets
 from serve_app.types import Job
 
 SCHEMA = pa.schema(

@@ -17,8 +17,8 @@ from serve_app.errors import InvalidRequestError, RejectedPairsError, Unavailabl
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows
 from serve_app.index.store.job_store import JobStore
 from serve_app.jobs.faces import NO_ID, Columns
-from serve_app.jobs.inputs.places import without_secrets
 from serve_app.jobs.inputs.rows import EmbeddingRows
+from serve_app.locations import without_secrets
 from serve_app.types import Job
 
 logger = logging.getLogger(__name__)

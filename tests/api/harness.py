@@ -19,11 +19,15 @@ from serve_app.service import (
     GalleryService,
     JobService,
     RecognitionService,
+    RecordService,
+    TenantAuditLog,
     TenantGalleries,
     TenantIndex,
     TenantJobs,
+    TenantPeople,
 )
 from tests.fakes import FakeDetector, FakeExtractor, FakeFetcher, MemoryIndex, MemoryJobs
+from tests.memory_records import MemoryRecords
 
 BUILD = "/face-recognition-index-build"
 ADD = "/face-recognition-index-add"
@@ -49,6 +53,7 @@ class Api:
         self.extractor = FakeExtractor()
         self.index = MemoryIndex()
         self.jobs = MemoryJobs()
+        self.records = MemoryRecords()
         self.fetcher = fetcher or FakeFetcher()
         index = TenantIndex(self.index)
         service = RecognitionService(self.detector, self.extractor, index, config)
@@ -56,6 +61,7 @@ class Api:
             service,
             GalleryService(TenantGalleries(self.index)),
             JobService(TenantJobs(self.jobs), inputs),
+            RecordService(TenantPeople(self.records), TenantAuditLog(self.records)),
             self.fetcher,
             config,
             limits,

@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 from serve_app.api.app import create_app
 from serve_app.config import Limits, PipelineConfig
 from serve_app.fetching import Fetcher
-from serve_app.service import GalleryService, JobService, RecognitionService
+from serve_app.service import GalleryService, JobService, RecognitionService, RecordService
 from tests.api.harness import ADD, BUILD, INFER, REMOVE, Api, failure, result, wire, wire_pairs
 from tests.fakes import BLACK, RED, picture
 
@@ -232,7 +232,9 @@ async def test_a_url_to_a_private_address(api: Api, url: str) -> None:
     fetcher = Fetcher(max_bytes=limits.image_bytes, timeout_s=2)
     galleries = GalleryService(api.index)
     jobs = JobService(api.jobs, ())
-    transport = httpx.ASGITransport(create_app(service, galleries, jobs, fetcher, config, limits))
+    records = RecordService(api.records, api.records)
+    app = create_app(service, galleries, jobs, records, fetcher, config, limits)
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         response = await client.post(INFER, json={"image": url, "indexKey": "g"})
     message = failure(response, 422)

@@ -28,6 +28,16 @@ ADDRESSES: dict[str, dict[str, tuple[str, list[str]]]] = {
     },
     f"{GALLERY}/optimize": {"post": ("202", ["path key", "header Idempotency-Key"])},
     f"{JOBS}/{{id}}": {"get": ("200", ["path id"]), "delete": ("200", ["path id"])},
+    "/v1/people/{label}": {
+        "get": ("200", ["path label", "query embeddings", "query after", "query limit"]),
+        "delete": ("200", ["path label"]),
+    },
+    "/v1/audit": {
+        "get": (
+            "200",
+            [f"query {name}" for name in ("indexKey", "since", "until", "after", "limit")],
+        )
+    },
     f"{JOBS}/{{id}}/rejected": {"get": ("200", ["path id", "query after", "query limit"])},
 }
 """Of each address and method: status of a success, and parameters."""

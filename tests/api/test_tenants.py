@@ -9,6 +9,8 @@ import pytest
 
 from serve_app.access import ALL_SCOPES, Scope
 from serve_app.access.ring import KeyRing
+from serve_app.audit_rows import AuditRow
+from serve_app.held import Erased, Erasure, HeldPage, HeldTemplate, Where
 from serve_app.types import Job, JobState
 from tests.access.registry import MemoryRegistry
 from tests.api.every_operation import Call, Examples, every_operation
@@ -20,8 +22,8 @@ OWNED = Examples("owned", "owned-job", "Anna", wire(IMAGE))
 NOBODYS = Examples("nobodys", "nobodys-job", "Anna", wire(IMAGE))
 CREATES = {"/face-recognition-index-build", "/v1/jobs"}
 """Make what they name: another tenant gets its own."""
-LISTS = {"/v1/galleries", "/v1/jobs"}
-"""Name nothing: another tenant sees none of it."""
+LISTS = {"/v1/galleries", "/v1/jobs", "/v1/people/{label}", "/v1/audit"}
+"""Name nothing, or what each tenant may have: another sees none of it."""
 
 DOCUMENT = Api().app.openapi()
 CALLS = every_operation(DOCUMENT, OWNED)
@@ -70,6 +72,13 @@ class Tenants:
         ).is_success
         submit = Call("POST", "", "/v1/jobs", OWNED.body("JobBody"), Scope.ENROL)
         assert (await self.ask(submit, self.keys.owner)).is_success
+        name, job = f"acme/{OWNED.gallery}", f"acme/{OWNED.job}"
+        held = HeldTemplate(name, Where.STAGED, job, "g", 1, "m@1", 0, None, None, None)
+        row = AuditRow(name, 0, "acme", 1.0, "k", "", "add", "ok", "g", 1, "0", 1, "op")
+        self.api.records.tenant = "acme"
+        self.api.records.page = HeldPage([held], [])
+        self.api.records.erasure = Erasure([Erased(name, Where.STAGED, 1, job)], {}, [job])
+        self.api.records.log = [row]
 
     async def ask(
         self, call: Call, token: str | None, body: dict[str, Any] | None = None

@@ -175,3 +175,12 @@ def test_a_variable_that_is_not_set_is_named(environ: dict[str, str]) -> None:
 def test_what_is_no_variables_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=r"args\.database_url"):
         parse_service_args({"database_url": name})
+
+
+def test_how_long_the_audit_log_is_kept() -> None:
+    assert parse_service_args({}).audit.keep_s is None
+    assert parse_service_args({}).audit.enabled
+    assert parse_service_args({"audit": {"keep_days": 1.5}}).audit.keep_s == 129_600
+    for wrong in (0, -1, "a year"):
+        with pytest.raises(ConfigError, match=r"args\.audit\.keep_days"):
+            parse_service_args({"audit": {"keep_days": wrong}})

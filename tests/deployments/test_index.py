@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from serve_app.config import IndexConfig, JobRequest, SnapshotConfig
+from serve_app.audit_rows import AuditQuery
+from serve_app.config import AuditConfig, IndexConfig, JobRequest, SnapshotConfig
 from serve_app.deployments.calls import StageCall
 from serve_app.deployments.index import Index
 from serve_app.errors import (
@@ -23,12 +24,14 @@ from serve_app.errors import (
     OperationReusedError,
     UnavailableError,
 )
+from serve_app.held import Erased, Erasure, HeldPage, Where
 from serve_app.index.mutations import Add, Create, Drop, Mutation, Remove, RemoveLabel
 from serve_app.index.records import SearchRequest
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import GalleryStore
 from serve_app.types import (
     ANONYMOUS,
+    Caller,
     Embeddings,
     Job,
     JobState,
@@ -275,3 +278,45 @@ async def test_jobs_that_are_not_there(index: Index) -> None:
     ):
         assert isinstance(answer, JobNotFoundError)
     assert hosts(index).ended == []
+
+
+async def test_what_is_held_about_a_label_is_told_and_erased(index: Index) -> None:
+    by = Caller(tenant="acme", actor="k1")
+    await change(index, Create("acme/staff", "Flat", Metric.IP, ["ann", "bob"], embeddings(2)))
+    page = await index.held("acme", "ann", None, 10, True, by)
+    assert isinstance(page, HeldPage)
+    assert [(one.key, one.id) for one in page.templates] == [("acme/staff", 0)]
+    assert page.templates[0].embedding == embeddings(2).vectors[0].tobytes()
+    erased = [Erased("acme/staff", Where.SERVED, 1)]
+    assert await index.erase_label("acme", "ann", by) == Erasure(erased, {}, [])
+    assert await index.erase_label("", "bob", by) == Erasure([], {}, [])
+    rows = await index.audit_rows(AuditQuery(tenant="acme"))
+    assert isinstance(rows, list)
+    assert [(row.action, row.actor) for row in rows] == [
+        ("build", "operator"),
+        ("export_label", "k1"),
+        ("erase_label", "k1"),
+    ]
+
+
+@pytest.mark.parametrize("keep_days", [None, 1e-6])
+async def test_the_audit_log_is_kept_as_long_as_the_serve_file_says(
+    tmp_path: Path, keep_days: float | None
+) -> None:
+    url = f"sqlite:///{tmp_path / 'galleries.db'}"
+    GalleryStore(url).close()
+    stage = Index(
+        (url, str(tmp_path / "snapshots")),
+        Shard(),
+        IndexConfig(),
+        SnapshotConfig(),
+        RecordedHosts(),
+        audit=AuditConfig(keep_days=keep_days),
+    )
+    await change(stage, Create("staff", "Flat", Metric.IP, ["ann"], embeddings(1)))
+    await asyncio.sleep(0.2)
+    stage._keeper.look()
+    rows = await stage.audit_rows(AuditQuery())
+    assert isinstance(rows, list)
+    assert len(rows) == (1 if keep_days is None else 0)
+    stage.close()

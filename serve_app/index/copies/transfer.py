@@ -63,7 +63,9 @@ def import_gallery(
         size=count,
         next_id=content.next_id,
     )
-    return store.restore(key, lambda: _parts(content, GalleryEntry(info, now, now)))
+    return store.restore(
+        key, lambda: _parts(content, GalleryEntry(info, now, now)), action="import"
+    )
 
 
 def _parts(content: IndexDirectory, entry: GalleryEntry) -> Iterator[Part]:

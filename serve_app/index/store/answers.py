@@ -18,7 +18,7 @@ from serve_app.types import Operation
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an operation did: ``seq`` is the gallery's after it."""
+    """What an operation did: ``seq`` is the gallery's after it. ``fresh``: it did so just now."""
 
     key: str
     generation: str
@@ -26,6 +26,7 @@ class Answered:
     ids: list[int]
     count: int
     note: str
+    fresh: bool = False
 
 
 def kept(connection: Connection, asked: Operation) -> Answered | None:
@@ -67,7 +68,7 @@ def keep(
             created_at=time.time(),
         )
     )
-    return Answered(key, generation, seq, ids, count, asked.note)
+    return Answered(key, generation, seq, ids, count, asked.note, fresh=True)
 
 
 def _compact(ids: list[int]) -> str:

@@ -18,6 +18,8 @@ from serve_app.errors import ConfigError, NewerSchemaError
 BUSY_TIMEOUT_S = 30
 WRITE = "immediate"
 """Execution option of connections that will write."""
+AUDITED = "audited"
+"""Execution option: whether what is changed is told in the audit log."""
 
 FORMS = "write it as sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +20,7 @@ from serve_app.errors import (
     JobNotFoundError,
     OperationReusedError,
 )
-from serve_app.index.staged import RowOutcome
+from serve_app.index.staged import RowOutcome, SettledRow
 from serve_app.index.store.schema import STAGING, gallery, job, job_row
 from serve_app.tenancy import tenant_of
 from serve_app.types import OPERATOR, Caller, Job, JobMode, JobRejection, JobState
@@ -194,6 +195,22 @@ def listed(connection: Connection, limit: int, tenant: str | None) -> list[Job]:
     if tenant is not None:
         query = query.where(job.c.tenant == tenant)
     return [_job(row) for row in connection.execute(query)]
+
+
+def settled_rows(rows: Sequence[Row[Any]]) -> list[SettledRow]:
+    """What is kept of rows of a job's input, from rows of the table ``job_row``."""
+    return [
+        SettledRow(
+            position=row.position,
+            source=row.source,
+            label=row.label,
+            outcome=RowOutcome(row.outcome),
+            reason=row.reason,
+            digest=row.digest,
+            same_as=row.same_as,
+        )
+        for row in rows
+    ]
 
 
 def caller_of(row: Row[Any]) -> Caller:

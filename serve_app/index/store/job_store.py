@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from sqlalchemy import Connection, select
 
+from serve_app.errors import GalleryExistsError, GalleryMismatchError, QuotaError
 from serve_app.index.records import Moment
-from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
+from serve_app.index.staged import SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import job_rows, publishing, staging
 from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.reading import of_generation
@@ -150,7 +152,11 @@ class JobStore:
             )
 
         tried: list[bool] = []
-        info = self._transactions.write(work)
+        try:
+            info = self._transactions.write(work)
+        except (GalleryExistsError, GalleryMismatchError, QuotaError) as error:
+            self._transactions.write(partial(publishing.refused, job_id=job_id, error=error))
+            raise
         self._store.erase()
         return info
 
@@ -158,10 +164,10 @@ class JobStore:
         """What ``rollback`` would bring back. Raises GalleryNotFoundError if nothing was kept."""
         return self._transactions.query(lambda connection: publishing.previous(connection, key))
 
-    def rollback(self, key: str, generation: str) -> GalleryInfo:
+    def rollback(self, key: str, generation: str, by: Caller = OPERATOR) -> GalleryInfo:
         """See ``publishing.rollback``; ``generation``: of ``previous``."""
         return self._transactions.write(
-            lambda connection: publishing.rollback(connection, key, generation)
+            lambda connection: publishing.rollback(connection, key, generation, by)
         )
 
     def end(self, job_id: str, state: JobState, message: str, holder: str | None = None) -> Job:
@@ -229,16 +235,5 @@ class JobStore:
             .limit(PAGE)
         )
         return self._transactions.query(
-            lambda connection: [
-                SettledRow(
-                    position=row.position,
-                    source=row.source,
-                    label=row.label,
-                    outcome=RowOutcome(row.outcome),
-                    reason=row.reason,
-                    digest=row.digest,
-                    same_as=row.same_as,
-                )
-                for row in connection.execute(query)
-            ]
+            lambda connection: job_rows.settled_rows(connection.execute(query).all())
         )

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
-from serve_app.errors import GalleryExistsError, GalleryNotFoundError, UnavailableError
+from serve_app.errors import (
+    FaceServeError,
+    GalleryExistsError,
+    GalleryNotFoundError,
+    UnavailableError,
+)
 from serve_app.index.records import Moment, TemplateRows, check_fits
-from serve_app.index.store import job_rows
+from serve_app.index.store import auditing, job_rows
+from serve_app.index.store.auditing import Entry
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.forgetting import forget_previous, previous_key
 from serve_app.index.store.reading import TEMPLATE
@@ -28,7 +35,7 @@ from serve_app.index.store.schema import (
 from serve_app.index.store.succeeding import take_over
 from serve_app.index.store.writing import change_gallery, insert_templates
 from serve_app.tenancy import tenant_of
-from serve_app.types import Embeddings, GalleryInfo, JobMode, JobState
+from serve_app.types import OPERATOR, Caller, Embeddings, GalleryInfo, JobMode, JobState
 
 PAGE = 10_000
 PUBLISHING = "publishing/"
@@ -50,6 +57,7 @@ def publish(
     GalleryMismatchError.
     """
     row = job_rows.held(connection, job_id, holder)
+    ids: Sequence[int] = ()  # of a whole gallery they are not told
     target, base = _pair(connection, row.key, row.generation)
     if base is None:
         raise UnavailableError("what the job staged is gone: give it another job id")
@@ -65,6 +73,7 @@ def publish(
         case JobMode.APPEND:
             info = _append(connection, row.key, target, base, compatible_with)
             job_rows.change(connection, job_id, generation=info.generation)
+            ids = range(info.next_id - base.size, info.next_id)
         case JobMode.CREATE if target is not None:
             raise _exists(row.key)
         case _:
@@ -72,7 +81,16 @@ def publish(
                 base = take_over(connection, target, base, in_place_of)
             info = _place(connection, row.key, target, base)
     job_rows.end(connection, job_id, JobState.DONE, message)
+    by, count = job_rows.caller_of(row), len(ids) or info.size
+    entry = Entry(row.key, by, _action(row), info.generation, info.seq, ids, count, job_id)
+    auditing.write(connection, [entry])
     return info
+
+
+def refused(connection: Connection, job_id: str, error: FaceServeError) -> None:
+    """Tell that ``error`` kept the job from its gallery."""
+    row = job_rows.locked(connection, job_id)
+    auditing.refuse(connection, row.key, job_rows.caller_of(row), _action(row), error, job_id)
 
 
 def previous(connection: Connection, key: str) -> GalleryInfo:
@@ -90,7 +108,9 @@ def previous(connection: Connection, key: str) -> GalleryInfo:
     return read_gallery(row)
 
 
-def rollback(connection: Connection, key: str, generation: str) -> GalleryInfo:
+def rollback(
+    connection: Connection, key: str, generation: str, by: Caller = OPERATOR
+) -> GalleryInfo:
     """The gallery as it was before it was replaced, by ``generation``; what is there now can be had
     back likewise. Nothing is done if it is there already.
 
@@ -98,13 +118,21 @@ def rollback(connection: Connection, key: str, generation: str) -> GalleryInfo:
     """
     now, before = _pair(connection, key, generation)
     if before is not None and before.key == previous_key(key):
-        return _place(connection, key, now, before)
+        info = _place(connection, key, now, before)
+        entry = Entry(key, by, "rollback", info.generation, info.seq, count=info.size)
+        auditing.write(connection, [entry])
+        return info
     if now is not None and now.generation == generation:
         return read_gallery(now)  # by a commit whose answer was lost
     raise GalleryNotFoundError(
         f"gallery {key} can't go back any more: it was replaced, or something was removed from "
         "it, meanwhile"
     )
+
+
+def _action(row: Row[Any]) -> str:
+    """What the audit log calls a job's publication."""
+    return f"job_{row.mode}"
 
 
 def _exists(key: str) -> GalleryExistsError:
@@ -186,7 +214,11 @@ def _append(
 
 
 def _page(connection: Connection, base: Row[Any], last: int) -> TemplateRows | None:
-    query = select(*TEMPLATE).where(template.c.generation == base.generation, template.c.id > last)
+    query = select(*TEMPLATE).where(
+        template.c.generation == base.generation,
+        template.c.id > last,
+        template.c.removed_seq.is_(None),  # erased before it was published
+    )
     rows = connection.execute(query.order_by(template.c.id).limit(PAGE)).all()
     return read_templates(rows, base.dimension) if rows else None
 

@@ -14,18 +14,27 @@ from sqlalchemy.exc import IntegrityError
 from serve_app.errors import GalleryExistsError, UnavailableError
 from serve_app.index.copies.parts import Beginning, CopiedRows, Ending, KeptAnswer, Part
 from serve_app.index.records import check_of, label_digest
+from serve_app.index.store import auditing
+from serve_app.index.store.auditing import Entry
 from serve_app.index.store.damage import check_of_gallery
 from serve_app.index.store.forgetting import IDS_A_STATEMENT, forget_previous
 from serve_app.index.store.schema import gallery, operation, template
 from serve_app.index.store.writing import change_gallery, find
 from serve_app.tenancy import tenant_of
-from serve_app.types import GalleryEntry, GalleryInfo
+from serve_app.types import Caller, GalleryEntry, GalleryInfo
 
 
 def restore(
-    connection: Connection, key: str, parts: Iterable[Part], *, replace: bool
+    connection: Connection,
+    key: str,
+    parts: Iterable[Part],
+    *,
+    replace: bool,
+    action: str,
+    by: Caller,
 ) -> GalleryInfo:
-    """Write the gallery that ``parts`` make, as ``key``, in place of what is there if ``replace``.
+    """Write the gallery that ``parts`` make, as ``key``, in place of what is there if ``replace``;
+    and tell of it as ``action``.
 
     Raises GalleryExistsError, what reading ``parts`` raises, and UnavailableError if they are not
     the whole gallery that they say they are.
@@ -49,7 +58,11 @@ def restore(
             case CopiedRows():
                 _insert(connection, generation, part)
             case Ending():
-                return _end(connection, key, generation, part)
+                info = _end(connection, key, generation, part)
+                auditing.write(
+                    connection, [Entry(key, by, action, generation, info.seq, count=info.size)]
+                )
+                return info
     raise UnavailableError(f"gallery {key}: its copy has no end")
 
 

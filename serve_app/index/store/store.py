@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from serve_app.errors import FaceServeError, GalleryNotFoundError
+from serve_app.errors import FaceServeError, GalleryExistsError, GalleryNotFoundError
 from serve_app.index.copies.parts import CopiedRows, Ending, Part
 from serve_app.index.mutations import ERASING, Add, Create, Mutation, Remove, unnamed
 from serve_app.index.records import (
@@ -15,13 +16,15 @@ from serve_app.index.records import (
     TemplateRows,
     Totals,
 )
-from serve_app.index.store import copying, reading, restoring, writing
+from serve_app.index.store import auditing, copying, performing, reading, restoring, writing
 from serve_app.index.store.answers import kept
-from serve_app.index.store.engine import BUSY_TIMEOUT_S, open_engine, revisions
+from serve_app.index.store.engine import AUDITED, BUSY_TIMEOUT_S, open_engine, revisions
 from serve_app.index.store.keeping import Keeping
 from serve_app.index.store.sqlite import erase_log
 from serve_app.index.store.transactions import PATIENCE_S, Transactions
 from serve_app.types import (
+    OPERATOR,
+    Caller,
     Embeddings,
     GalleryEntry,
     GalleryInfo,
@@ -40,7 +43,8 @@ class GalleryStore(Keeping):
 
     Every method raises UnavailableError where the database does not answer, after
     ``busy_timeout_s`` seconds if it is locked. ``create`` False: the database must be there;
-    ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is).
+    ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is). ``audited``:
+    whether changes are told in the audit log.
     """
 
     def __init__(
@@ -51,8 +55,10 @@ class GalleryStore(Keeping):
         create: bool = True,
         migrate: bool = False,
         patience_s: float = PATIENCE_S,
+        audited: bool = True,
     ) -> None:
-        self._engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
+        engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
+        self._engine = engine.execution_options(**{AUDITED: audited})
         self._transactions = Transactions(self._engine, patience_s=patience_s)
 
     @property
@@ -90,7 +96,7 @@ class GalleryStore(Keeping):
         committed. One that fails leaves nothing behind and fails alone, with GalleryExistsError,
         GalleryNotFoundError, GalleryMismatchError or OperationReusedError as its answer."""
         answers = self._transactions.write(
-            lambda connection: writing.perform_all(connection, mutations)
+            lambda connection: performing.perform_all(connection, mutations)
         )
         if any(
             isinstance(mutation, ERASING) and isinstance(answer, Receipt)
@@ -257,16 +263,33 @@ class GalleryStore(Keeping):
         )
 
     def restore(
-        self, key: str, parts: Callable[[], Iterable[Part]], *, replace: bool = False
+        self,
+        key: str,
+        parts: Callable[[], Iterable[Part]],
+        *,
+        replace: bool = False,
+        action: str = "restore",
+        by: Caller = OPERATOR,
     ) -> GalleryInfo:
         """A gallery of a new generation from a copy: ids and seq are kept. ``parts`` is called
-        again where the transaction is. With SQLite other writers wait until it is done.
+        again where the transaction is. With SQLite other writers wait until it is done. ``action``:
+        what the audit log calls it.
 
         Raises GalleryExistsError unless ``replace``, UnavailableError for half a copy.
         """
-        info = self._transactions.write(
-            lambda connection: restoring.restore(connection, key, parts(), replace=replace)
-        )
+
+        def work(connection: Connection) -> GalleryInfo:
+            return restoring.restore(
+                connection, key, parts(), replace=replace, action=action, by=by
+            )
+
+        try:
+            info = self._transactions.write(work)
+        except GalleryExistsError as error:
+            self._transactions.write(
+                partial(auditing.refuse, key=key, by=by, action=action, error=error)
+            )
+            raise
         if replace:
             self.erase()
         return info

@@ -14,14 +14,10 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Row, delete, insert, select, update
-from sqlalchemy.exc import DataError, IntegrityError
 
 from serve_app.errors import (
-    FaceServeError,
     GalleryExistsError,
     GalleryNotFoundError,
-    InvalidRequestError,
-    UnavailableError,
 )
 from serve_app.index.mutations import (
     Add,
@@ -32,7 +28,7 @@ from serve_app.index.mutations import (
     Remove,
     RemoveLabel,
 )
-from serve_app.index.records import DAMAGED, check_fits, check_of, label_digest
+from serve_app.index.records import check_fits, check_of, label_digest
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import clear_templates, forget_previous
@@ -42,7 +38,7 @@ from serve_app.tenancy import tenant_of
 from serve_app.types import Receipt, Vectors
 
 
-def perform(connection: Connection, mutation: Mutation) -> Receipt:
+def perform(connection: Connection, mutation: Mutation) -> Answered:
     """Make ``mutation`` happen, or answer as it was answered before.
 
     Raises GalleryExistsError, GalleryNotFoundError, GalleryMismatchError, OperationReusedError;
@@ -55,51 +51,10 @@ def perform(connection: Connection, mutation: Mutation) -> Receipt:
         row = _locked(connection, mutation.key)
         # Again: whoever held the lock may have been the same operation, sent twice at once.
         answered = kept(connection, mutation.operation) or _change(connection, row, mutation)
-    return receipt(connection, answered, mutation)
+    return answered
 
 
-def perform_all(
-    connection: Connection, mutations: Sequence[Mutation]
-) -> list[Receipt | FaceServeError]:
-    """Each of ``mutations`` alone, in their order."""
-    keys = {mutation.key for mutation in mutations}
-    if len(keys) > 1 and connection.dialect.name != "sqlite":
-        # All in one order, or two replicas that have the same galleries in hand would deadlock.
-        tenants = {tenant_of(key) for key in keys}
-        query = select(gallery.c.id).where(gallery.c.tenant.in_(tenants), gallery.c.key.in_(keys))
-        connection.execute(query.order_by(gallery.c.id).with_for_update()).all()
-    return [perform_alone(connection, mutation) for mutation in mutations]
-
-
-def perform_alone(connection: Connection, mutation: Mutation) -> Receipt | FaceServeError:
-    """``perform`` in a savepoint: what fails leaves nothing behind and its neighbours alone."""
-    try:
-        with connection.begin_nested():
-            return perform(connection, mutation)
-    except FaceServeError as error:
-        return error
-    except DataError:
-        return InvalidRequestError("the database can't hold this: a text may have no NUL")
-    except IntegrityError:
-        return _beaten(connection, mutation)
-
-
-def _beaten(connection: Connection, mutation: Mutation) -> Receipt | FaceServeError:
-    """Somebody was first: with the same operation, or with another gallery of this key."""
-    try:
-        answered = kept(connection, mutation.operation)
-    except FaceServeError as error:
-        return error
-    if answered is not None:
-        return receipt(connection, answered, mutation)
-    if not isinstance(mutation, Create):
-        return UnavailableError(DAMAGED)  # an id that is there already
-    if find(connection, mutation.key) is not None:
-        return _exists(mutation.key)
-    return UnavailableError("the gallery store is busy with this gallery; try again shortly")
-
-
-def _exists(key: str) -> GalleryExistsError:
+def exists(key: str) -> GalleryExistsError:
     return GalleryExistsError(f"gallery {key} exists already; add to it or choose another indexKey")
 
 
@@ -149,7 +104,7 @@ def _change(connection: Connection, row: Row[Any], mutation: Mutation) -> Answer
             wanted = sorted({number for number in ids if 0 <= number < row.next_id})
             return _remove(connection, row, wanted, mutation)
         case RemoveLabel(label=label):
-            return _remove(connection, row, _labelled(connection, row, label), mutation)
+            return _remove(connection, row, labelled(connection, row, label), mutation)
         case Optimize():
             change_gallery(connection, row, wanted_seq=row.seq)
         case Drop():
@@ -165,7 +120,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
         # It may be this very creation, sent twice and committed since it was looked for.
         if answered := kept(connection, mutation.operation):
             return answered
-        raise _exists(mutation.key)
+        raise exists(mutation.key)
     check_room(connection, mutation.by, faces=count, galleries=1)
     facts = {
         "key": mutation.key,
@@ -231,7 +186,7 @@ def _remove(
     return _answer(connection, row, seq, removed, count, mutation)
 
 
-def _labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
+def labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
     return list(
         connection.execute(
             select(template.c.id).where(

@@ -19,6 +19,7 @@ from serve_app.errors import FaceServeError
 from serve_app.index.records import Standing
 from serve_app.index.snapshots import SnapshotStorage
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.audit_store import AuditStore
 from serve_app.index.upkeep import builder
 from serve_app.index.upkeep.builder import BuildOrder
 from serve_app.index.upkeep.rules import UpkeepRules, superfluous, wants_build
@@ -37,12 +38,14 @@ UNFINISHED_S = 6 * 3600
 class Housekeeping:
     """``interval_s``: between two looks; ``prune_every_s``: between two prunings; ``answers_s``:
     for how long answers are kept for operations that are sent again; ``tombstones``: of a gallery,
-    before they are pruned."""
+    before they are pruned; ``audit_s``: for how long rows of the audit log are kept, None: for
+    ever."""
 
     interval_s: float = 5
     prune_every_s: float = 600
     answers_s: float = 86_400
     tombstones: int = 10_000
+    audit_s: float | None = None
 
 
 class Keeper:
@@ -183,6 +186,8 @@ class Keeper:
 
     def _prune(self) -> None:
         self._store.prune(self._housekeeping.answers_s, self._housekeeping.tombstones)
+        if self._housekeeping.audit_s is not None:
+            AuditStore(self._store).prune(self._housekeeping.audit_s)
         known = set()
         for snapshot in self._store.every_snapshot():
             # Of a time with another number of shards: nobody renews it, so it would not be erased.

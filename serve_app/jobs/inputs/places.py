@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from serve_app.errors import InvalidRequestError
+from serve_app.locations import without_secrets
 
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://")
 SAME_AS = {"s3a": "s3", "gcs": "gs"}
@@ -77,14 +78,6 @@ def name_of(place: str) -> str:
     """The last part, without a URL's query."""
     path = urlsplit(place).path if scheme_of(place) in WEB else place
     return path.rstrip("/").rpartition("/")[2]
-
-
-def without_secrets(place: str) -> str:
-    """For a report: without what may be secret in a URL (user, query)."""
-    scheme = scheme_of(place)
-    if scheme in WEB:
-        place = re.split(r"[?#]", place, maxsplit=1)[0]
-    return place if scheme == LOCAL else re.sub(r"://[^/]*@", "://", place, count=1)
 
 
 def shown_place(place: str) -> str:

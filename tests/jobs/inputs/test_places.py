@@ -16,7 +16,6 @@ from serve_app.jobs.inputs.places import (
     shown_place,
     under,
     without_folder,
-    without_secrets,
 )
 
 
@@ -76,16 +75,6 @@ def test_beside(place: str, expected: str) -> None:
 )  # fmt: skip
 def test_under(root: str, written: str, expected: str) -> None:
     assert under(root, written) == expected
-
-
-@pytest.mark.parametrize(
-    ("place", "expected"),
-    [("https://me:secret@host/a.jpg?X-Amz-Signature=secret#1", "https://host/a.jpg"),
-     ("ftp://me:secret@host/a", "ftp://host/a"), ("s3://bucket/a?b@c.jpg", "s3://bucket/a?b@c.jpg"),
-     ("/a/b?c#4", "/a/b?c#4"), ("/" + "a" * 5000, "/" + "a" * 5000)],
-)  # fmt: skip
-def test_without_secrets(place: str, expected: str) -> None:
-    assert without_secrets(place) == expected
 
 
 def test_shown_without_secrets() -> None:
