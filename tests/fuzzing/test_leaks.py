@@ -39,6 +39,18 @@ def test_tells_of_an_embedding_wherever_it_stands() -> None:
     assert leaks_of({"result": {"face": packed}}, "") == ["bytes in reply.result.face"]
 
 
+def test_the_audit_log_tells_its_clients_addresses_and_no_other() -> None:
+    row = {"address": "10.0.0.7", "action": "build"}
+    assert leaks_of({"result": {"rows": [row]}}, "") == []
+    assert leaks_of({"result": {"rows": [row | {"action": "10.0.0.7"}]}}, "") == [
+        "address in reply.result.rows[].action"
+    ]
+    assert leaks_of({"result": {"address": "10.0.0.7"}}, "") == ["address in reply.result.address"]
+    assert leaks_of({"result": {"rows": [{"address": "/srv/faces/a"}]}}, "") == [
+        "path in reply.result.rows[].address"
+    ]
+
+
 def test_usual_replies_tell_nothing() -> None:
     face = {"bbox": [1.5, 2.0, 3.5, 4.0], "recResults": [{"label": "/a/b.py", "score": 0.5}]}
     picture = base64.b64encode(bytes(3000)).decode()
