@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import base64
 import statistics
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -190,3 +193,28 @@ def test_whether_anothers_gallery_is_there_does_not_show_in_the_time(guarded: Se
             assert answer.status_code == 404
     theirs, nobodys = (statistics.median(seconds) for seconds in took.values())
     assert theirs == pytest.approx(nobodys, rel=0.15)
+
+
+def test_an_erased_tenant_is_gone_within_five_seconds(guarded: Service) -> None:
+    """By its data keys: its galleries, which replicas have in memory, and its API keys."""
+    headers = create(guarded, "--tenant", "leaving", "--scope", "enrol", "--scope", "read")
+    assert build(guarded, headers, "friends").status_code == 200
+    body = {"image": gallery_image(0), "indexKey": "friends", "visualize": False}
+    for _ in range(8):
+        assert guarded.post("/face-recognition-infer", body, headers).status_code == 200
+    assert "leaving" in face_serve(guarded, "encryption", "status")
+    face_serve(guarded, "tenants", "erase", "leaving", "--yes")
+    assert wait_for(guarded, headers, opens=False) < NOTICED_S
+    assert "leaving/" not in face_serve(guarded, "gallery", "list")
+    refused = subprocess.run(
+        [
+            *(Path(sys.executable).parent / "face-serve", "keys", "create", "--name", "again"),
+            *("--tenant", "leaving", "--scope", "read"),
+            *("--config", guarded.directory / "serve.yaml"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (refused.returncode, "was erased" in refused.stderr) == (2, True)
