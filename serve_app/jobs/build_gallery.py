@@ -289,9 +289,8 @@ def _kept(job: Job) -> Iterator[None]:
 
 def progress(job: Job) -> str:
     """A line: how far, how fast, how long still."""
-    line = f"{job.done} of {job.total} rows, {job.rate:.0f}/s, {job.rejected} rejected"
-    left = job.left_s
-    return line if left is None else f"{line}, {left:.0f} s left"
+    left = "" if job.left_s is None else f", {job.left_s:.0f} s left"
+    return f"{job.done} of {job.total} rows, {job.rate:.0f}/s, {job.rejected} rejected{left}"
 
 
 def _none_accepted(jobs: JobStore, job: Job) -> str:

@@ -39,6 +39,18 @@ def test_tells_of_an_embedding_wherever_it_stands() -> None:
     assert leaks_of({"result": {"face": packed}}, "") == ["bytes in reply.result.face"]
 
 
+def test_the_audit_log_tells_its_clients_addresses_and_no_other() -> None:
+    row = {"address": "10.0.0.7", "action": "build"}
+    assert leaks_of({"result": {"rows": [row]}}, "") == []
+    assert leaks_of({"result": {"rows": [row | {"action": "10.0.0.7"}]}}, "") == [
+        "address in reply.result.rows[].action"
+    ]
+    assert leaks_of({"result": {"address": "10.0.0.7"}}, "") == ["address in reply.result.address"]
+    assert leaks_of({"result": {"rows": [{"address": "/srv/faces/a"}]}}, "") == [
+        "path in reply.result.rows[].address"
+    ]
+
+
 def test_usual_replies_tell_nothing() -> None:
     face = {"bbox": [1.5, 2.0, 3.5, 4.0], "recResults": [{"label": "/a/b.py", "score": 0.5}]}
     picture = base64.b64encode(bytes(3000)).decode()
@@ -67,3 +79,11 @@ def test_marked_data_is_found_as_text_and_in_pictures() -> None:
     picture = b"\xff\xd8 the-mark"
     for image in (picture, base64.b64encode(picture).decode()):
         assert marks_of(b"", {"result": {"image": image}}, ["the-mark"]) == ["marked data"]
+
+
+def test_what_administrators_are_told_is_theirs() -> None:
+    """Of the audit log and of a person's data: there, and nowhere else."""
+    blob = base64.b64encode(np.ones(512, np.float32).tobytes()).decode()
+    assert leaks_of({"result": {"rows": [{"address": "192.0.2.7"}]}}, "") == []
+    assert leaks_of({"result": {"templates": [{"embedding": blob}]}}, "") == []
+    assert leaks_of({"result": {"rows": [{"actor": "192.0.2.7"}]}}, "") != []

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
 
 from load_tests.slow_clients import crowd, percentile, probed
+from serve_app.api.client_address import HEADER
 from serve_app.api.safe_headers import SAFE_HEADERS
+from serve_app.deployments.haproxy import proxy_proof
 from tests.integration.service import Service
 
 CROWD = {"idle": 1000, "slow heads": 300, "slow bodies": 300, "slow readers": 50}
@@ -74,3 +77,14 @@ def test_two_readings_of_a_request_come_to_no_two_requests(service: Service) -> 
                 pass
         assert answer.count(b"HTTP/1.1 ") <= 1
         assert b"galleries" not in answer
+
+
+def test_the_ingress_believes_this_proxy(service: Service) -> None:
+    """What they do with it: ``tests/deployments/test_smuggling.py``."""
+    commands = [one.cmdline() for one in service.processes() if one.name() == "haproxy"]
+    config = Path(commands[-1][commands[-1].index("-f") + 1])
+    assert config.stat().st_mode & 0o777 == 0o600
+    proofs = {proxy_proof(replica.environ()) for replica in service.replicas("Ingress")}
+    (proof,) = proofs
+    assert proof is not None
+    assert f'set-header {HEADER} "%[src] {proof}"' in config.read_text(encoding="utf-8")

@@ -15,6 +15,8 @@ from tests.index.samples import DIMENSION, build, info_of
 from tests.index.spread import ANN, enrol, page, spread
 from tests.index.staged_rows import HOLDER, begun, row, settled
 
+PLAIN_AND_SEALED = True
+
 
 def test_everything(any_store: GalleryStore) -> None:
     spread(any_store)

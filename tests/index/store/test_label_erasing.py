@@ -16,6 +16,8 @@ from tests.index.spread import ANN, page, spread
 from tests.index.staged_rows import HOLDER, begun, row, settled
 from tests.index.watched import people
 
+PLAIN_AND_SEALED = True
+
 BY = Caller(actor="k1")
 
 

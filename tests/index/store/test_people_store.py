@@ -19,6 +19,8 @@ from tests.index.samples import build, labels_of
 from tests.index.spread import ANN, page, spread
 from tests.index.staged_rows import HOLDER, begun, row, settled
 
+PLAIN_AND_SEALED = True
+
 BY = Caller(actor="k1", address="192.0.2.1")
 EVERYWHERE = [
     Erased("staff", Where.SERVED, 1),
