@@ -32,7 +32,7 @@ TELLTALES = {
 CLIENTS_OWN = frozenset({"label", "indexKey", "key", "jobId", "next", "source", "indexType"})
 """Fields that hold what some client sent before, whatever it was."""
 ON_PURPOSE = frozenset({("address", "reply.result.rows[].address")})
-"""The audit log tells who may read it where its clients were; whole fields, and nothing else."""
+"""The audit log tells who may read it where its clients were."""
 ID_MAP = "idMap"
 PICTURE = "image"
 
