@@ -109,6 +109,10 @@ bench-jobs: $(DEV) ## Measure bulk jobs: throughput, memory, scale, a million em
 bench-decode: $(DEV) ## Measure large photographs decoded whole and reduced, ARGS=DIRECTORY: and accuracy
 	@exec $(BIN)/python -m load_tests.bench_decode $(ARGS)
 
+.PHONY: bench-encryption
+bench-encryption: $(DEV) ## Measure what encryption at rest costs enrolment and loading (ARGS="--pairs 20")
+	@$(BIN)/python -m load_tests.bench_encryption $(ARGS)
+
 .PHONY: bench-observability
 bench-observability: $(DEV) ## Measure what metrics and tracing cost a request (ARGS="--sample-ratio 1")
 	@exec $(BIN)/python -m load_tests.bench_observability $(ARGS)

@@ -46,7 +46,7 @@ def content() -> dict[str, Any]:
 
 
 def make_key(data_dir: Path) -> str:
-    """The token of a key that may everything."""
+    """The token of a key that may everything, of the application with that directory."""
     token = new_token()
     parsed = parse_token(token)
     assert parsed is not None
@@ -63,7 +63,7 @@ def requests(target: Target, changes: float) -> dict[str, list[Request]]:
     """A picture that is looked for in a gallery of one face; a share of ``changes`` enrols it in
     another gallery instead."""
     assert target.data_dir is not None
-    keys = {"off": "", "on": make_key(target.data_dir)}
+    keys = {"off": "", "on": make_key(target.data_dir / "on")}
     time.sleep(KNOWN_S)
     picture = pictures.small()
     pair = {"image": picture.base64, "label": pictures.LABEL}

@@ -38,12 +38,18 @@ def open_store(
 ) -> GalleryStore:
     """The store that a service of this configuration uses. ``create``: a SQLite file is made if
     there is none. Raises ConfigError."""
+    from serve_app.config.encryption import open_vault
     from serve_app.config.service import database_url
     from serve_app.index.store import GalleryStore
 
     service = read_service_args(config, data_dir, environ)
-    url = database_url(service, environ)
-    return GalleryStore(url, create=create, migrate=migrate, audited=service.audit.enabled)
+    return GalleryStore(
+        database_url(service, environ),
+        create=create,
+        migrate=migrate,
+        vault=open_vault(service.encryption.keys, environ),
+        audited=service.audit.enabled,
+    )
 
 
 def read_service_args(

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 JOURNALS = ("-wal", "-shm", "-journal")
 """What SQLite has beside a database."""
 
+SEALED = """\
+The database is encrypted: what is sealed can't be searched for. The check shows that nothing plain
+was written; of sealed copies only that their rows and snapshots are gone."""
+
 POSTGRESQL = """\
 PostgreSQL's own files were not searched: they hold removed rows until it vacuums, and its log and
 backups longer. Run the check where the server is, with --also its data directory, after
@@ -54,10 +58,12 @@ def erase_check(
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         paths = [*_places(service, store.file), *(also or [])]
         outcome = EraseCheck(store, key).run(paths, wait)
-        postgresql = not store.one_writer
+        postgresql, sealed = not store.one_writer, store.vault is not None
     _print(outcome)
     if "://" in snapshots_url(service):
         print("The snapshots' object store was not searched: list its old versions there.")
+    if sealed:
+        print(SEALED)
     if postgresql and not also:
         print(POSTGRESQL)
     if not outcome.report.clean or not outcome.rewritten:

@@ -8,7 +8,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from serve_app.cli import audit, config, db, gallery, index, jobs, keys, models, person, tenants
+from serve_app.cli import (
+    audit,
+    config,
+    db,
+    encryption,
+    gallery,
+    index,
+    jobs,
+    keys,
+    models,
+    person,
+    tenants,
+)
 from serve_app.cli.backup import backup, restore
 from serve_app.cli.demo import demo
 from serve_app.cli.evaluate import evaluate
@@ -63,6 +75,7 @@ app.command(rich_help_panel=GALLERIES, short_help="Bring a backup's galleries ba
 app.add_typer(db.app, name="db", rich_help_panel=GALLERIES)
 app.add_typer(keys.app, name="keys", rich_help_panel=ACCESS)
 app.add_typer(tenants.app, name="tenants", rich_help_panel=ACCESS)
+app.add_typer(encryption.app, name="encryption", rich_help_panel=ACCESS)
 app.add_typer(audit.app, name="audit", rich_help_panel=ACCESS)
 app.add_typer(person.app, name="people", rich_help_panel=ACCESS)
 

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from serve_app.cli.database import DEFAULT_CONFIG, ConfigOption, DataDirOption, open_store
+from serve_app.cli.database import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    DataDirOption,
+    open_store,
+    read_service_args,
+)
 from serve_app.cli.options import JsonOption
 from serve_app.cli.output import print_json, table
 from serve_app.cli.quota_options import (
@@ -21,7 +27,7 @@ from serve_app.cli.quota_options import (
     quota_text,
 )
 
-app = typer.Typer(help="Tenants: list, and set quotas.", no_args_is_help=True,
+app = typer.Typer(help="Tenants: list, set quotas, erase.", no_args_is_help=True,
                   rich_markup_mode=None)  # fmt: skip
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The tenant's name.")]
@@ -82,3 +88,40 @@ def quota(
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         AccessStore(store).set_tenant_quota(name, wanted)
     print(f"tenant {name}: {quota_text(wanted)}")
+
+
+@app.command()
+def erase(
+    name: NameArgument,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it: nothing brings it back, no backup either.")
+    ] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Erase a tenant for good: first its data keys, so that every copy of what they sealed is
+    unreadable, then its API keys, galleries, jobs and snapshots. Its name is never used again."""
+    from serve_app.config.service import snapshots_url
+    from serve_app.errors import InvalidRequestError
+    from serve_app.index.snapshots import SnapshotStorage
+    from serve_app.index.store.encryption_store import EncryptionStore
+    from serve_app.policy import check_tenant
+
+    check_tenant(name)
+    if not yes:
+        raise InvalidRequestError(f"tenant {name} would be erased for good: say --yes")
+    storage = SnapshotStorage(snapshots_url(read_service_args(config, data_dir, os.environ)))
+    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        keys = EncryptionStore(store)
+        count = keys.erase_keys(name)
+        galleries, snapshots = keys.drop_all(name)
+        postgresql = not store.one_writer
+    for snapshot in snapshots:
+        storage.remove(snapshot)
+    print(f"tenant {name}: {count} data keys, {galleries} galleries, {len(snapshots)} snapshots "
+          "erased")  # fmt: skip
+    if count and postgresql:
+        print("PostgreSQL keeps deleted keys until `VACUUM FULL data_key`, and its log longer: "
+              "docs/encryption.md.")  # fmt: skip
+    if not count:
+        print("It had no data key: copies of what it had can be read (docs/erasure.md).")

@@ -1,6 +1,7 @@
 """Configuration: two files and no third surface. The pipeline file says what is recognised, the
 Serve file how it is scaled. Read once, at start, and passed down as frozen models."""
 
+from serve_app.config.encryption import EncryptionConfig, open_vault
 from serve_app.config.job import InputKind, JobRequest, rejected_limit
 from serve_app.config.observability import (
     MetricsConfig,
@@ -42,6 +43,7 @@ __all__ = [
     "BatchSettings",
     "CompatConfig",
     "DetectSizeConfig",
+    "EncryptionConfig",
     "EnrolConfig",
     "FetchConfig",
     "IndexConfig",
@@ -63,6 +65,7 @@ __all__ = [
     "default_cache_dir",
     "index_names",
     "load_pipeline",
+    "open_vault",
     "parse_pipeline",
     "parse_service_args",
     "rejected_limit",

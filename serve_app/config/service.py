@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 from pydantic import Field, field_validator
 
 from serve_app.config.access import AccessConfig
+from serve_app.config.encryption import EncryptionConfig
 from serve_app.config.observability import ObservabilityConfig
 from serve_app.config.strict import StrictModel, validate
 from serve_app.errors import ConfigError
@@ -188,6 +189,7 @@ class ServiceArgs(StrictModel):
     limits: Limits = Limits()
     jobs: JobsConfig = JobsConfig()
     access: AccessConfig = AccessConfig()
+    encryption: EncryptionConfig = EncryptionConfig()
     audit: AuditConfig = AuditConfig()
     observability: ObservabilityConfig = ObservabilityConfig()
 

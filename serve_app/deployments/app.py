@@ -10,10 +10,12 @@ from ray import serve
 from ray.serve import Application
 
 from serve_app.config import (
+    EncryptionConfig,
     SnapshotConfig,
     database_url,
     default_cache_dir,
     index_names,
+    open_vault,
     parse_service_args,
     snapshots_url,
 )
@@ -49,7 +51,8 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
     # Made here and only opened in the replicas: one that lands on another node must not start a
     # second, empty store.
     urls = database_url(service, os.environ), snapshots_url(service)
-    GalleryStore(urls[0]).close()
+    # With a master key that is missing or wrong nothing starts, and no new data key is made.
+    GalleryStore(urls[0], vault=open_vault(service.encryption.keys, os.environ)).close()
     SnapshotStorage(urls[1])
 
     router = least_busy()
@@ -72,10 +75,16 @@ def graph(args: Mapping[str, Any], watch: Watch) -> Application:
             hosts,
             service.observability,
             service.audit,
+            service.encryption.keys,
         )
         for number, name in enumerate(index_names(service.shards))
     ]
     # The Serve file's args without what replicas of the API have no need to know.
-    public = service.model_copy(update={"database_url": None, "snapshots": SnapshotConfig()})
+    secret = {
+        "database_url": None,
+        "snapshots": SnapshotConfig(),
+        "encryption": EncryptionConfig(),
+    }
+    public = service.model_copy(update=secret)
     ingress = serve.deployment(serve.ingress()(Ingress), name="Ingress")
     return ingress.bind(detector, extractor, shards, pipeline, public)

@@ -5,6 +5,7 @@ All replicas are equal and may be killed: the store is the truth, a replica only
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from serve_app.config import (
     MetricsConfig,
     ObservabilityConfig,
     SnapshotConfig,
+    open_vault,
 )
 from serve_app.deployments.calls import CallId, StageCall, StageReply
 from serve_app.deployments.index_jobs import Hosts, IndexJobs
@@ -68,13 +70,15 @@ class Index(IndexJobs, IndexRecords):
         hosts: Hosts,
         observability: ObservabilityConfig | None = None,
         audit: AuditConfig | None = None,
+        key_sources: tuple[str, ...] = (),
     ) -> None:
         audit = audit or AuditConfig()
         observability = observability or ObservabilityConfig()
         meters = open_meters(observability.metrics)
         database, snapshots_url = urls
         device = choose_device(index.device)
-        self._store = GalleryStore(database, create=False, audited=audit.enabled)
+        vault = open_vault(key_sources, os.environ)
+        self._store = GalleryStore(database, create=False, vault=vault, audited=audit.enabled)
         self._access = AccessStore(self._store)
         self._open_jobs(self._store, hosts)
         self._open_records(self._store)
@@ -97,6 +101,7 @@ class Index(IndexJobs, IndexRecords):
             Housekeeping(index.upkeep_s, answers_s=index.idempotency_s, audit_s=audit.keep_s),
             threads=index.build_threads,
             tidy=self._cache.tidy,
+            key_sources=key_sources,
         )
         self._keeper.start()
         self._warmer = Warmer(self._store, self._cache, shard)

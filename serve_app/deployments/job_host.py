@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from serve_app.config import ServiceArgs, database_url
+from serve_app.config import ServiceArgs
 from serve_app.errors import (
     ConfigError,
     FaceServeError,
@@ -28,9 +28,9 @@ from serve_app.errors import (
     JobNotFoundError,
     UnavailableError,
 )
-from serve_app.index.store import GalleryStore
 from serve_app.index.store.job_store import JobStore
 from serve_app.jobs.holding import held
+from serve_app.jobs.opening import open_store
 from serve_app.models.zoo.opening import Watch, unwatched
 from serve_app.types import JobState
 
@@ -154,8 +154,7 @@ def _done(job_id: str, service: ServiceArgs, environ: dict[str, str]) -> int:
 
 @contextlib.contextmanager
 def _jobs(service: ServiceArgs, environ: dict[str, str]) -> Iterator[JobStore]:
-    url = database_url(service, environ)
-    store = GalleryStore(url, create=False, audited=service.audit.enabled)
+    store = open_store(service, environ)
     try:
         yield JobStore(store)
     finally:

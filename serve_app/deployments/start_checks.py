@@ -20,6 +20,7 @@ from serve_app.config import (
     check_served_index,
     database_url,
     load_pipeline,
+    open_vault,
 )
 from serve_app.errors import ConfigError
 from serve_app.fetching.addresses import AddressPolicy
@@ -35,6 +36,7 @@ def check_start(service: ServiceArgs, environ: Mapping[str, str]) -> PipelineCon
     Hosts(service.hosts)
     check_observability(service.observability)
     database_url(service, environ)
+    open_vault(service.encryption.keys, environ)
     check_directories(pipeline)
     return pipeline
 

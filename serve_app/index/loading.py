@@ -110,6 +110,7 @@ class Loader:
                         info.dimension,
                         manifest.size,
                         self._device,
+                        self._store.snapshot_seal(info.key, snapshot),
                     ), snapshot
             except (BadSnapshotError, ValueError) as error:
                 logger.error(
@@ -118,6 +119,8 @@ class Loader:
                     error,
                 )
                 self._store.forget(snapshot.name)
+            except UnavailableError:  # its pages may be sealed by a newer one
+                logger.error("snapshot %s is sealed with a key that is not here", snapshot.name)
             except FileNotFoundError:
                 logger.info("snapshot %s is not on this node", snapshot.name)
             except OSError as error:
@@ -161,6 +164,7 @@ def _check_same(manifest: Manifest, row: SnapshotRow, info: GalleryInfo) -> None
         "metric": (manifest.metric, str(info.metric)),
         "model": (manifest.model_id, info.model_id),
         "size": (manifest.size, row.size),
+        "key": (manifest.key_version, row.key_version),
     }
     for name, (found, expected) in facts.items():
         if found != expected:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -15,6 +17,11 @@ from serve_app.errors import GalleryMismatchError, UnavailableError
 from serve_app.types import Consistency, Embeddings, GalleryInfo, Metric, Shard, Vectors
 
 DAMAGED = "the gallery store holds a damaged template: restore a backup"
+OPENED = -1
+"""In place of the check of a template that was sealed: opening it has shown that it is whole."""
+
+
+_SEALED_NAME = re.compile(r"-k([0-9]{1,9})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,25 @@ class SnapshotRow:
     size: int
     created_at: float
 
+    @property
+    def key_version(self) -> int | None:
+        """Of the data key that seals it, None for a plain one. Its name says it, which only the
+        database gives: a plain file in the place of a sealed one is found out."""
+        found = _SEALED_NAME.search(self.name)
+        return None if found is None else int(found[1])
+
+    @property
+    def context(self) -> bytes:
+        """What its files are of, authenticated with them."""
+        place = f"{self.shard.of}-{self.shard.number}"
+        return f"snapshot/{self.generation}/{place}/{self.seq}".encode()
+
+
+def snapshot_name(generation: str, shard: Shard, seq: int, key_version: int | None = None) -> str:
+    """A new one."""
+    end = "" if key_version is None else f"-k{key_version}"
+    return f"{generation}/{shard.of}-{shard.number}/{seq:020d}-{uuid4().hex[:8]}{end}"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -149,7 +175,7 @@ def template_rows(rows: Sequence[Any], dimension: int) -> TemplateRows:
     labels = [row[1] for row in rows]
     blobs = [row[2] for row in rows]
     for number, label, blob, crc in rows:
-        if crc is not None and crc != check_of(number, label, blob):
+        if crc is not None and crc != OPENED and crc != check_of(number, label, blob):
             raise UnavailableError(DAMAGED)
     if any(len(blob) != 4 * dimension for blob in blobs):  # one short blob would shift the rest
         raise UnavailableError(DAMAGED)

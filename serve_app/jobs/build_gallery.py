@@ -16,7 +16,6 @@ from functools import partial
 from serve_app.config import (
     JobRequest,
     ServiceArgs,
-    database_url,
     default_cache_dir,
     load_pipeline,
     snapshots_url,
@@ -43,6 +42,7 @@ from serve_app.jobs.inputs.opening import open_input
 from serve_app.jobs.inputs.places import without_folder
 from serve_app.jobs.inputs.reading import ImageReader
 from serve_app.jobs.inputs.rows import EmbeddingInput, ImageInput
+from serve_app.jobs.opening import open_store
 from serve_app.jobs.publishing import Publisher
 from serve_app.jobs.report import summary, write_report
 from serve_app.jobs.same_faces import same_faces, write_same_faces
@@ -268,8 +268,7 @@ def run_job(
 def _open_store(service: ServiceArgs, environ: Mapping[str, str]) -> GalleryStore:
     """Raises ConfigError; UnavailableError where the database's server does not answer."""
     try:
-        url = database_url(service, environ)
-        return GalleryStore(url, create=False, audited=service.audit.enabled)
+        return open_store(service, environ)
     except DatabaseAwayError as error:
         raise UnavailableError(str(error)) from None
 
@@ -290,9 +289,8 @@ def _kept(job: Job) -> Iterator[None]:
 
 def progress(job: Job) -> str:
     """A line: how far, how fast, how long still."""
-    line = f"{job.done} of {job.total} rows, {job.rate:.0f}/s, {job.rejected} rejected"
-    left = job.left_s
-    return line if left is None else f"{line}, {left:.0f} s left"
+    left = "" if job.left_s is None else f", {job.left_s:.0f} s left"
+    return f"{job.done} of {job.total} rows, {job.rate:.0f}/s, {job.rejected} rejected{left}"
 
 
 def _none_accepted(jobs: JobStore, job: Job) -> str:

@@ -234,7 +234,7 @@ async def test_what_nobody_foresaw_says_nothing(api: Api, monkeypatch: pytest.Mo
 async def test_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Api(limits=Limits(request_timeout_s=0.05))
 
-    async def hanging(*_: object) -> FaceServeError:
+    async def hanging(*_: object, **__: object) -> FaceServeError:
         await asyncio.sleep(10)
         raise AssertionError
 

@@ -16,6 +16,7 @@ from serve_app.config import AuditConfig, IndexConfig, JobRequest, SnapshotConfi
 from serve_app.deployments.calls import StageCall
 from serve_app.deployments.index import Index
 from serve_app.errors import (
+    ConfigError,
     FaceServeError,
     GalleryExistsError,
     GalleryNotFoundError,
@@ -29,6 +30,7 @@ from serve_app.index.mutations import Add, Create, Drop, Mutation, Remove, Remov
 from serve_app.index.records import SearchRequest
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
 from serve_app.index.store import GalleryStore
+from serve_app.index.store.encryption_store import EncryptionStore
 from serve_app.types import (
     ANONYMOUS,
     Caller,
@@ -41,6 +43,7 @@ from serve_app.types import (
     SearchResult,
     Shard,
 )
+from tests.index.vaults import MASTER, SOURCE, VARIABLE, new_vault
 
 
 def embeddings(count: int, seed: int = 0) -> Embeddings:
@@ -320,3 +323,46 @@ async def test_the_audit_log_is_kept_as_long_as_the_serve_file_says(
     assert isinstance(rows, list)
     assert len(rows) == (1 if keep_days is None else 0)
     stage.close()
+
+
+async def test_an_erased_tenant_is_gone_from_a_replica_that_had_it_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, MASTER)
+    url = f"sqlite:///{tmp_path / 'galleries.db'}"
+    GalleryStore(url, vault=new_vault()).close()
+    stage = Index(
+        (url, str(tmp_path / "snapshots")),
+        Shard(),
+        IndexConfig(),
+        SnapshotConfig(),
+        RecordedHosts(),
+        key_sources=(SOURCE,),
+    )
+    await change(stage, Create("acme/staff", "Flat", Metric.IP, ["Ada"], embeddings(1)))
+    call = StageCall(("test", 1), [SearchRequest("acme/staff", embeddings(1), 1)], [60])
+    (found,) = (await stage.search(call)).answers
+    assert isinstance(found, SearchResult)
+    assert found.candidates[0][0].label == "Ada"
+
+    operator = GalleryStore(url, vault=new_vault())
+    assert EncryptionStore(operator).erase_keys("acme") == 1  # the rest is not deleted yet
+    operator.close()
+
+    (gone,) = (await stage.search(StageCall(("test", 2), call.items, [60]))).answers
+    assert isinstance(gone, GalleryNotFoundError)
+    stage.close()
+
+
+def test_without_its_master_key_a_replica_does_not_start(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'galleries.db'}"
+    GalleryStore(url).close()
+    with pytest.raises(ConfigError, match=f"the environment variable {VARIABLE} is not set"):
+        Index(
+            (url, str(tmp_path / "snapshots")),
+            Shard(),
+            IndexConfig(),
+            SnapshotConfig(),
+            RecordedHosts(),
+            key_sources=(SOURCE,),
+        )

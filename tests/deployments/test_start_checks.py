@@ -14,6 +14,9 @@ from serve_app.deployments.app import build_app
 from serve_app.deployments.environment import free_port
 from serve_app.deployments.start_checks import check_devices, check_logical_gpus, check_start
 from serve_app.errors import ConfigError
+from serve_app.index.store import GalleryStore
+from tests.index.samples import build
+from tests.index.vaults import MASTER, OTHER, SOURCE, VARIABLE, new_vault
 
 
 def pipeline_file(directory: Path, **content: Any) -> str:
@@ -44,6 +47,32 @@ def test_build_app_refuses_a_database_that_is_not_there(tmp_path: Path) -> None:
     assert "can't be reached" in message
     assert "secret" not in message
     assert "127.0.0.1" not in message
+
+
+def test_build_app_refuses_another_master_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, MASTER)
+    args = {"data_dir": str(tmp_path), "encryption": {"keys": [SOURCE]}}
+    store = GalleryStore(f"sqlite:///{tmp_path / 'galleries.db'}", vault=new_vault())
+    build(store)
+    store.close()
+    build_app(args)
+    monkeypatch.setenv(VARIABLE, OTHER)
+    with pytest.raises(ConfigError, match="is encrypted with master key"):
+        build_app(args)
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(ConfigError, match=rf"args\.encryption\.keys\[0\]: .* {VARIABLE} is not"):
+        build_app(args)
+    with pytest.raises(ConfigError, match="is encrypted, and args"):
+        build_app({"data_dir": str(tmp_path)})
+
+
+def test_the_api_gets_no_source_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, MASTER)
+    args = {"data_dir": str(tmp_path), "encryption": {"keys": [SOURCE]}}
+    ingress = build_app(args)._bound_deployment
+    assert VARIABLE not in repr(ingress.init_args[-1].model_dump())
 
 
 def test_build_app_refuses_a_model_directory_that_is_not_there(tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ TELLTALES = {
 CLIENTS_OWN = frozenset({"label", "indexKey", "key", "jobId", "next", "source", "indexType"})
 """Fields that hold what some client sent before, whatever it was."""
 ON_PURPOSE = frozenset({("address", "reply.result.rows[].address")})
-"""The audit log tells who may read it where its clients were."""
+"""The audit log tells who may read it where its clients were; whole fields, and nothing else."""
+TOLD_TO_ADMINISTRATORS = frozenset({"embedding"})
+"""What is asked for of a person's data."""
 ID_MAP = "idMap"
 PICTURE = "image"
 
@@ -83,7 +85,7 @@ def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:
         for name, item in value.items():
             if name == ID_MAP and isinstance(item, dict):
                 continue  # labels, by id
-            if name not in CLIENTS_OWN:
+            if name not in CLIENTS_OWN | TOLD_TO_ADMINISTRATORS:
                 yield from _parts(item, f"{place}.{name}")
     elif isinstance(value, list):
         yield place, value

@@ -79,3 +79,11 @@ def test_marked_data_is_found_as_text_and_in_pictures() -> None:
     picture = b"\xff\xd8 the-mark"
     for image in (picture, base64.b64encode(picture).decode()):
         assert marks_of(b"", {"result": {"image": image}}, ["the-mark"]) == ["marked data"]
+
+
+def test_what_administrators_are_told_is_theirs() -> None:
+    """Of the audit log and of a person's data: there, and nowhere else."""
+    blob = base64.b64encode(np.ones(512, np.float32).tobytes()).decode()
+    assert leaks_of({"result": {"rows": [{"address": "192.0.2.7"}]}}, "") == []
+    assert leaks_of({"result": {"templates": [{"embedding": blob}]}}, "") == []
+    assert leaks_of({"result": {"rows": [{"actor": "192.0.2.7"}]}}, "") != []

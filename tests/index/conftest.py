@@ -9,9 +9,11 @@ import faiss
 import pytest
 from sqlalchemy import create_engine, text
 
+from serve_app.encryption import Vault
 from serve_app.index.gallery import set_faiss_threads
 from serve_app.index.store import GalleryStore
 from tests.index.databases import EVERY_TABLE
+from tests.index.vaults import new_vault
 from tests.postgresql import PostgresServer
 
 
@@ -58,9 +60,25 @@ def database_url(request: pytest.FixtureRequest, url: str) -> str:
     return reused
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if getattr(metafunc.module, "PLAIN_AND_SEALED", False) and "sealed" in metafunc.fixturenames:
+        metafunc.parametrize("sealed", [False, True], ids=["plain", "sealed"])
+
+
 @pytest.fixture
-def any_store(database_url: str) -> Iterator[GalleryStore]:
-    store = GalleryStore(database_url)
+def sealed() -> bool:
+    """Whether what is written is encrypted."""
+    return False
+
+
+@pytest.fixture
+def vault(sealed: bool) -> Vault | None:
+    return new_vault() if sealed else None
+
+
+@pytest.fixture
+def any_store(database_url: str, vault: Vault | None) -> Iterator[GalleryStore]:
+    store = GalleryStore(database_url, vault=vault)
     yield store
     store.close()
 

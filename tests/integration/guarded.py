@@ -1,8 +1,11 @@
-"""A service that asks for keys, of two Ingress and two Index replicas, and what operators do beside
-it. It writes all it can: metrics, traces of everything, a line a request."""
+"""A service that asks for keys and encrypts what it keeps, of two Ingress and two Index replicas,
+and what operators do beside it. It writes all it can: metrics, traces of everything, a line a
+request."""
 
 from __future__ import annotations
 
+import base64
+import secrets
 import subprocess
 import sys
 import time
@@ -18,11 +21,21 @@ NOTICED_S = 5.0
 INGRESSES = 2
 
 
+def master_key(directory: Path) -> Path:
+    """The file of one, made where there is none."""
+    file = directory / "master.key"
+    if not file.exists():
+        file.write_text(base64.b64encode(secrets.token_bytes(32)).decode(), encoding="ascii")
+        file.chmod(0o600)
+    return file
+
+
 def content(data_dir: Path) -> dict[str, Any]:
     made = small_cluster(data_dir)
     (face,) = made["applications"]
     face["args"] |= {
         "access": {"keys": True},
+        "encryption": {"keys": [f"file:{master_key(data_dir.parent)}"]},
         "jobs": {"inputs": [str(data_dir.parent / "inputs")]},
         "observability": {
             "metrics": {"interval_s": 1},
@@ -38,7 +51,11 @@ def content(data_dir: Path) -> dict[str, Any]:
 def face_serve(service: Service, *words: str) -> str:
     """What a command prints on standard output."""
     return subprocess.run(
-        [Path(sys.executable).parent / "face-serve", *words, "--data-dir", service.data_dir],
+        [
+            Path(sys.executable).parent / "face-serve",
+            *words,
+            *("--config", service.directory / "serve.yaml"),
+        ],
         check=True,
         capture_output=True,
         text=True,

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import base64
 import statistics
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -58,14 +61,14 @@ def test_each_tenant_has_its_own_and_the_operator_sees_all(guarded: Service) -> 
     assert keys_of(guarded, other) == ["friends"]
 
 
-def test_a_persons_data_and_who_changed_it(service: Service) -> None:
+def test_a_persons_data_and_who_changed_it(guarded: Service) -> None:
     scopes = ("--scope", "enrol", "--scope", "admin")
-    mine, other = (create(service, "--tenant", name, *scopes) for name in ("people", "strangers"))
-    built = build(service, mine, "visitors")
+    mine, other = (create(guarded, "--tenant", name, *scopes) for name in ("people", "strangers"))
+    built = build(guarded, mine, "visitors")
     assert built.status_code == 200, built.text
 
     def held(headers: dict[str, str]) -> list[tuple[str, list[int]]]:
-        found = service.get("/v1/people/Anna?embeddings=true", headers).json()["result"]
+        found = guarded.get("/v1/people/Anna?embeddings=true", headers).json()["result"]
         return [
             (one["indexKey"], [t["id"] for t in one["templates"]]) for one in found["galleries"]
         ]
@@ -73,18 +76,18 @@ def test_a_persons_data_and_who_changed_it(service: Service) -> None:
     assert held(mine) == [("visitors", [0])]
     assert held(other) == []
     for erased in ([{"indexKey": "visitors", "where": "served", "count": 1}], []):
-        done = httpx.delete(service.url + "/v1/people/Anna", headers=mine, trust_env=False)
+        done = httpx.delete(guarded.url + "/v1/people/Anna", headers=mine, trust_env=False)
         assert done.json()["result"] == {"erased": erased, "runningJobs": []}
     assert held(mine) == []
-    rows = service.get("/v1/audit", mine).json()["result"]["rows"]
+    rows = guarded.get("/v1/audit", mine).json()["result"]["rows"]
     assert [(row["indexKey"], row["action"], row["ids"]) for row in rows] == [
         ("visitors", "build", "0"),
         ("visitors", "export_label", "0"),
         ("visitors", "erase_label", "0"),
     ]
     assert {(row["actor"], row["address"]) for row in rows} == {(id_of(mine), "127.0.0.1")}
-    assert service.get("/v1/audit", other).json()["result"]["rows"] == []
-    assert face_serve(service, "audit", "verify").endswith("nothing was changed")
+    assert guarded.get("/v1/audit", other).json()["result"]["rows"] == []
+    assert face_serve(guarded, "audit", "verify").endswith("nothing was changed")
 
 
 def test_a_key_that_is_revoked_opens_nothing_within_five_seconds(guarded: Service) -> None:
@@ -190,3 +193,28 @@ def test_whether_anothers_gallery_is_there_does_not_show_in_the_time(guarded: Se
             assert answer.status_code == 404
     theirs, nobodys = (statistics.median(seconds) for seconds in took.values())
     assert theirs == pytest.approx(nobodys, rel=0.15)
+
+
+def test_an_erased_tenant_is_gone_within_five_seconds(guarded: Service) -> None:
+    """By its data keys: its galleries, which replicas have in memory, and its API keys."""
+    headers = create(guarded, "--tenant", "leaving", "--scope", "enrol", "--scope", "read")
+    assert build(guarded, headers, "friends").status_code == 200
+    body = {"image": gallery_image(0), "indexKey": "friends", "visualize": False}
+    for _ in range(8):
+        assert guarded.post("/face-recognition-infer", body, headers).status_code == 200
+    assert "leaving" in face_serve(guarded, "encryption", "status")
+    face_serve(guarded, "tenants", "erase", "leaving", "--yes")
+    assert wait_for(guarded, headers, opens=False) < NOTICED_S
+    assert "leaving/" not in face_serve(guarded, "gallery", "list")
+    refused = subprocess.run(
+        [
+            *(Path(sys.executable).parent / "face-serve", "keys", "create", "--name", "again"),
+            *("--tenant", "leaving", "--scope", "read"),
+            *("--config", guarded.directory / "serve.yaml"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (refused.returncode, "was erased" in refused.stderr) == (2, True)

@@ -18,8 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
+from serve_app.config.encryption import open_vault
+from serve_app.index.store import GalleryStore, sqlite_url
 from tests.api.every_operation import Call, Examples, every_operation
-from tests.integration.guarded import create
+from tests.integration.guarded import create, master_key
 from tests.integration.marks import Marks
 from tests.integration.pictures import gallery_image, scene
 from tests.integration.service import Service
@@ -158,13 +160,11 @@ def _check_refusal(answer: httpx.Response) -> None:
 
 def _embedding_of(guarded: Service, headers: dict[str, str], examples: Examples) -> bytes:
     """As it is stored, of the picture that was enrolled."""
-    from serve_app.index.store import GalleryStore, sqlite_url
-    from serve_app.types import Shard
-
     body = {**examples.body("BuildRequest"), "indexKey": "hygiene-embedding"}
     assert guarded.post("/face-recognition-index-build", body, headers).status_code == 200
-    store = GalleryStore(sqlite_url(guarded.data_dir / "galleries.db"))
-    rows = store.page(store.entry("hygiene-embedding").info, -1, 1, Shard())
+    vault = open_vault((f"file:{master_key(guarded.directory)}",), {})
+    store = GalleryStore(sqlite_url(guarded.data_dir / "galleries.db"), vault=vault)
+    rows = store.page(store.entry("hygiene-embedding").info, -1, 1)
     store.close()
     embedding: bytes = rows.vectors[0].astype("<f4").tobytes()
     return embedding
@@ -185,14 +185,16 @@ def test_the_search_finds_what_is_there(marks: Marks, tmp_path: Path) -> None:
 
 
 def test_no_file_holds_any_of_it(guarded: Service, marks: Marks) -> None:
-    """But for the galleries themselves, and what a job was given."""
+    """Logs and traces, nor the database and the snapshots, which are encrypted; but for what a job
+    was given and its report, and for the keys of galleries, which the database has to know."""
     data = guarded.data_dir
-    kept = {data / "galleries.db", data / "galleries.db-wal", data / "snapshots", data / "jobs"}
-    leave = {*kept, guarded.directory / "inputs"}
+    leave = {data / "jobs", guarded.directory / "inputs"}
     written = [file for file in guarded.directory.rglob("*.log") if file.stat().st_size]
     assert len(written) >= 10, "the logs are somewhere else"
     assert any((data / "traces").iterdir()), "nothing was traced"
-    assert list(marks.found_below(guarded.directory, leave)) == []
+    found = set(marks.found_below(guarded.directory, leave))
+    assert {one for one in found if "galleries.db" not in one} == set()
+    assert {one.partition(":")[0] for one in found} <= {"gallery"}
 
 
 def test_no_metric_holds_any_of_it(guarded: Service, marks: Marks) -> None:

@@ -9,11 +9,16 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from serve_app.encryption import Vault, WrappedKey
+from serve_app.encryption.data_keys import unreadable
+from serve_app.encryption.master import WHERE
 from serve_app.errors import ConfigError, GalleryExistsError, GalleryNotFoundError, UnavailableError
 from serve_app.index.copies.parts import PAGE, CopiedRows, Ending, Part, parts
 from serve_app.index.copies.placing import new_file
 from serve_app.index.store import GalleryStore, sqlite_url
 from serve_app.index.store.backup_file import BackupFile, seal
+from serve_app.index.store.encryption_store import EncryptionStore
+from serve_app.tenancy import tenant_of
 from serve_app.types import GalleryInfo
 
 KEYS_A_PAGE = 1000
@@ -33,34 +38,66 @@ def backup(
     """Copy every gallery into a new ``file`` (mode 0600), each as it is at one moment, while they
     may be written to. The finished file is read back and checked before it gets its name.
 
+    Of an encrypted store it is sealed by the same data keys, which are not in it: ``backup_keys``.
     Returns the facts of the galleries in it. One that is dropped meanwhile is left out.
     Raises InvalidRequestError if ``file`` exists, unless ``force``, and UnavailableError.
     """
     with new_file(file, force=force) as made:
         copied: list[GalleryInfo] = []
-        with contextlib.closing(GalleryStore(sqlite_url(made))) as target:
+        vault = _fixed(store, backup_keys(store))
+        with contextlib.closing(GalleryStore(sqlite_url(made), vault=vault)) as target:
             for key in keys(store):
                 with contextlib.suppress(GalleryNotFoundError):
                     info = target.restore(key, lambda key=key: parts(store, key))  # type: ignore[misc]
                     copied.append(info)
                     progress(info)
         seal(made)
-        with contextlib.closing(_opened_again(made, file)) as written:
+        with contextlib.closing(_opened_again(made, file, vault)) as written:
             verify(written, copied, file.name)
     return copied
 
 
+def backup_keys(store: GalleryStore) -> list[WrappedKey]:
+    """The wrapped data keys that a backup of ``store`` is sealed by; none of a plain one. Tenants
+    that have none yet get theirs."""
+    if store.vault is None:
+        return []
+    for tenant in {tenant_of(key): key for key in keys(store)}.values():
+        store.sealing_version(tenant)
+    return EncryptionStore(store).wrapped_keys()
+
+
 def restore(
-    file: Path, store: GalleryStore, *, replace: bool = False, progress: Progress = nothing
+    file: Path,
+    store: GalleryStore,
+    *,
+    replace: bool = False,
+    progress: Progress = nothing,
+    sealed_by: list[WrappedKey] | None = None,
+    skip_unreadable: bool = False,
 ) -> list[GalleryInfo]:
     """Copy every gallery of a backup into ``store``, each in one transaction and as a new
-    generation. Returns their facts.
+    generation. Returns their facts. ``sealed_by``: the data keys of a sealed one; left out, those
+    that ``store`` has. ``skip_unreadable``: leave out tenants whose keys are gone.
 
     Raises GalleryExistsError, before anything is written, if there is any of them and not
     ``replace``; ConfigError that names the file if it is damaged, foreign or of another version.
     """
-    with contextlib.closing(BackupFile(file)) as source:
-        wanted = list(keys(source))
+    found = EncryptionStore(store).wrapped_keys() if sealed_by is None else sealed_by
+    with contextlib.closing(BackupFile(file, _fixed(store, found))) as source:
+        try:
+            sealed = _unreadable(file, source, store, found)
+            there = list(keys(source))
+        except UnavailableError:
+            raise ConfigError(f"{file.name} is damaged: take another backup") from None
+        if sealed and not skip_unreadable:
+            names = ", ".join(sorted(name or "(default)" for name in sealed)[:NAMED_KEYS])
+            raise ConfigError(
+                f"{file.name} is sealed by data keys of {names} that are not here: give the file "
+                "that --keys wrote with it, and its master key; what an erased tenant had can't "
+                "be read any more, and is left out with --skip-unreadable"
+            )
+        wanted = [key for key in there if tenant_of(key) not in sealed]
         if not replace:
             _refuse_existing(store, wanted)
         restored: list[GalleryInfo] = []
@@ -99,11 +136,29 @@ def keys(store: GalleryStore) -> Iterator[str]:
         after = page[-1].info.key
 
 
-def _opened_again(made: Path, file: Path) -> BackupFile:
+def _opened_again(made: Path, file: Path, vault: Vault | None) -> BackupFile:
     try:
-        return BackupFile(made)
+        return BackupFile(made, vault)
     except ConfigError:
         raise UnavailableError(f"{file.name} can't be trusted: it reads back damaged") from None
+
+
+def _fixed(store: GalleryStore, keys: list[WrappedKey]) -> Vault | None:
+    return None if store.vault is None else Vault(store.vault.master, fixed=keys)
+
+
+def _unreadable(
+    file: Path, source: BackupFile, store: GalleryStore, keys: list[WrappedKey]
+) -> set[str]:
+    """Tenants whose galleries can't be read. Raises ConfigError where no master key is given."""
+    needed = source.sealed_by()
+    if not needed:
+        return set()
+    if store.vault is None:
+        raise ConfigError(f"{file.name} is sealed: give the master key in {WHERE}")
+    there = {(key.tenant, key.version): key for key in keys}
+    lost = unreadable(store.vault.master, [there[one] for one in needed & there.keys()])
+    return {tenant for tenant, _ in needed - there.keys()} | {key.tenant for key in lost}
 
 
 def _refuse_existing(store: GalleryStore, wanted: list[str]) -> None:

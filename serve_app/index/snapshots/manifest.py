@@ -18,7 +18,8 @@ class BadSnapshotError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The gallery's facts at ``seq``, and ``files``: name to (bytes, SHA-256 in hex)."""
+    """The gallery's facts at ``seq``, and ``files``: name to (bytes, SHA-256 in hex), of the files
+    as they lie there. ``key_version``: of the tenant's data key that seals them, if they are."""
 
     gallery: str
     generation: str
@@ -32,10 +33,13 @@ class Manifest:
     model_id: str
     size: int
     files: dict[str, tuple[int, str]]
+    key_version: int | None = None
 
     def encoded(self) -> bytes:
         """JSON with a digest of itself: a changed ``seq`` would else skip what happened between."""
         facts = {"format": FORMAT, **asdict(self)}
+        if self.key_version is None:  # as before there was encryption: other versions read it
+            del facts["key_version"]
         return _json({**facts, "checksum": hashlib.sha256(_json(facts)).hexdigest()})
 
 

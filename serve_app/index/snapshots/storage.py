@@ -94,7 +94,8 @@ class SnapshotStorage:
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[tuple[Path, Manifest]]:
-        """A local folder with the checked files of a snapshot, and its manifest.
+        """A local folder with the checked files of a snapshot, sealed as they are there, and its
+        manifest.
 
         Raises BadSnapshotError if it is damaged, FileNotFoundError if it is not here at all (a
         directory of another node), OSError if it can't be read.

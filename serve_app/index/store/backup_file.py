@@ -14,9 +14,10 @@ from urllib.parse import quote
 from sqlalchemy import URL, Engine, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
+from serve_app.encryption import Vault
 from serve_app.errors import ConfigError, UnavailableError
 from serve_app.index.store.engine import revisions
-from serve_app.index.store.schema import READY, gallery, metadata
+from serve_app.index.store.schema import READY, gallery, metadata, template
 from serve_app.index.store.sqlite import CONNECTIONS
 from serve_app.index.store.store import GalleryStore
 from serve_app.index.store.transactions import Transactions
@@ -35,12 +36,24 @@ UNFINISHED = (
 
 
 class BackupFile(GalleryStore):
-    """The store in a backup, to be read only. Raises ConfigError that names the file."""
+    """The store in a backup, to be read only. ``vault``: of the keys that seal it, which are not
+    in it. Raises ConfigError that names the file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, vault: Vault | None = None) -> None:
         # Not the parent's constructor, which locks, migrates and switches journals.
         self._engine = _open(file)
-        self._transactions = Transactions(self._engine, patience_s=0)
+        self._transactions = Transactions(self._engine, patience_s=0, vault=vault)
+
+    def sealed_by(self) -> set[tuple[str, int]]:
+        """Tenants and versions of the data keys that it can't be read without."""
+        query = (
+            select(gallery.c.tenant, template.c.key_version)
+            .join_from(template, gallery, gallery.c.generation == template.c.generation)
+            .where(template.c.key_version.is_not(None))
+            .distinct()
+        )
+        rows = self._transactions.query(lambda connection: connection.execute(query).all())
+        return {(row.tenant, row.key_version) for row in rows}
 
 
 def seal(file: Path) -> None:

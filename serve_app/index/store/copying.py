@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from serve_app.index.copies.parts import CopiedRows, Ending, KeptAnswer
 from serve_app.index.store.damage import read_gallery, read_page
-from serve_app.index.store.reading import TEMPLATE
 from serve_app.index.store.schema import operation, template
+from serve_app.index.store.sealed_rows import TEMPLATE, opened
 from serve_app.index.store.writing import find
 from serve_app.types import GalleryEntry, GalleryInfo
 
@@ -29,7 +29,7 @@ def copied_page(
         .limit(limit)
     ).all()
     return CopiedRows(
-        read_page([row[:4] for row in rows], info.dimension, after_id),
+        read_page(opened(connection, info.key, info.generation, rows), info.dimension, after_id),
         [row.added_seq for row in rows],
     )
 

@@ -2,7 +2,7 @@
 rollback or staged by a job, and in what is kept of the jobs' inputs. Functions of a connection;
 nothing here writes.
 
-Labels are compared where they are read (``reading.templates``, ``job_rows.settled_rows``), as
+Labels are compared where they are read (``reading.templates``, ``input_rows.reader``), as
 encrypted ones must be.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, and_, or_, select
 
+from serve_app.encryption.pairs import Kind
 from serve_app.held import HeldPage, HeldPlace, HeldRow, HeldTemplate, Where
 from serve_app.index.staged import SettledRow
 from serve_app.index.store import audit_reading, reading
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.forgetting import IDS_A_STATEMENT, previous_key
-from serve_app.index.store.job_rows import settled_rows
-from serve_app.index.store.reading import TEMPLATE
+from serve_app.index.store.input_rows import reader
 from serve_app.index.store.schema import (
     PREVIOUS,
     STAGING,
@@ -31,6 +31,7 @@ from serve_app.index.store.schema import (
     template,
     template_source,
 )
+from serve_app.index.store.sealed_rows import TEMPLATE, opened, texts_opener
 from serve_app.locations import without_secrets
 from serve_app.tenancy import bare, owned
 
@@ -97,7 +98,7 @@ def rows_of(
         ).all()
         if not rows:
             return
-        yield from (row for row in settled_rows(rows) if row.label == label)
+        yield from (row for row in map(reader(connection, job_id), rows) if row.label == label)
         first = rows[-1].position + 1
 
 
@@ -145,7 +146,7 @@ def _templates(
         times = audit_reading.times(connection, key, row.generation, set(seqs.values()))
         if row.created_at:  # else of a gallery of the schema's first version
             times.setdefault(1, row.created_at)  # built, or staged by a job
-        sources = _sources(connection, row.generation, part)
+        sources = _sources(connection, row, part)
         blobs = _embeddings(connection, row, part) if embeddings else {}
         for number in part:
             yield HeldTemplate(
@@ -162,20 +163,23 @@ def _templates(
             )
 
 
-def _sources(connection: Connection, generation: str, ids: Sequence[int]) -> dict[int, str]:
+def _sources(connection: Connection, row: Row[Any], ids: Sequence[int]) -> dict[int, str]:
     """Where images were read, as far as that was kept. A job that keeps it keeps a URL's
     credentials too: they are not the person's."""
     rows = connection.execute(
         select(template_source).where(
-            template_source.c.generation == generation, template_source.c.id.in_(ids)
+            template_source.c.generation == row.generation, template_source.c.id.in_(ids)
         )
-    )
-    return {row.id: without_secrets(row.source) for row in rows}
+    ).all()
+    text = texts_opener(connection, row.key, Kind.SOURCE, row.generation)
+    return {
+        one.id: without_secrets(text(one.id, one.source, "", one.key_version)[0]) for one in rows
+    }
 
 
 def _embeddings(connection: Connection, row: Row[Any], ids: Sequence[int]) -> dict[int, bytes]:
     chosen = and_(template.c.generation == row.generation, template.c.id.in_(ids))
     rows = connection.execute(select(*TEMPLATE).where(chosen, template.c.removed_seq.is_(None)))
-    read = read_templates(rows.all(), row.dimension)
+    read = read_templates(opened(connection, row.key, row.generation, rows.all()), row.dimension)
     vectors = np.ascontiguousarray(read.vectors, dtype="<f4")
     return {number: one.tobytes() for number, one in zip(read.ids, vectors, strict=True)}

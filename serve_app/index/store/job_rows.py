@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,7 +19,8 @@ from serve_app.errors import (
     JobNotFoundError,
     OperationReusedError,
 )
-from serve_app.index.staged import RowOutcome, SettledRow
+from serve_app.index.staged import RowOutcome
+from serve_app.index.store import input_rows
 from serve_app.index.store.schema import STAGING, gallery, job, job_row
 from serve_app.tenancy import tenant_of
 from serve_app.types import OPERATOR, Caller, Job, JobMode, JobRejection, JobState
@@ -165,8 +165,9 @@ def rejections(connection: Connection, job_id: str, after: int, limit: int) -> l
         )
         .order_by(job_row.c.position)
         .limit(limit)
-    )
-    return [JobRejection(row.position, row.source, row.label, row.reason) for row in rows]
+    ).all()
+    found = map(input_rows.reader(connection, job_id), rows)
+    return [JobRejection(row.position, row.source, row.label, row.reason) for row in found]
 
 
 def find(connection: Connection, job_id: str, *, lock: bool = False) -> Row[Any] | None:
@@ -195,22 +196,6 @@ def listed(connection: Connection, limit: int, tenant: str | None) -> list[Job]:
     if tenant is not None:
         query = query.where(job.c.tenant == tenant)
     return [_job(row) for row in connection.execute(query)]
-
-
-def settled_rows(rows: Sequence[Row[Any]]) -> list[SettledRow]:
-    """What is kept of rows of a job's input, from rows of the table ``job_row``."""
-    return [
-        SettledRow(
-            position=row.position,
-            source=row.source,
-            label=row.label,
-            outcome=RowOutcome(row.outcome),
-            reason=row.reason,
-            digest=row.digest,
-            same_as=row.same_as,
-        )
-        for row in rows
-    ]
 
 
 def caller_of(row: Row[Any]) -> Caller:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, select
 from serve_app.errors import GalleryExistsError, GalleryMismatchError, QuotaError
 from serve_app.index.records import Moment
 from serve_app.index.staged import SettledRow, SettledRows, StagedGallery
-from serve_app.index.store import job_rows, publishing, staging
+from serve_app.index.store import input_rows, job_rows, publishing, sources, staging
 from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.reading import of_generation
-from serve_app.index.store.schema import job_row, template, template_source
+from serve_app.index.store.schema import job_row
 from serve_app.index.store.store import GalleryStore
 from serve_app.types import (
     OPERATOR,
@@ -203,21 +203,8 @@ class JobStore:
 
     def sources(self, info: GalleryInfo, after_id: int, limit: int) -> list[tuple[int, str, str]]:
         """Id, source and label of up to ``limit`` templates whose source was kept, by id."""
-        query = (
-            select(template_source.c.id, template_source.c.source, template.c.label)
-            .join(
-                template,
-                (template.c.generation == template_source.c.generation)
-                & (template.c.id == template_source.c.id),
-            )
-            .where(template_source.c.generation == info.generation, template_source.c.id > after_id)
-            .order_by(template_source.c.id)
-            .limit(limit)
-        )
         return self._transactions.query(
-            lambda connection: [
-                (row.id, row.source, row.label) for row in connection.execute(query)
-            ]
+            lambda connection: sources.sources(connection, info, after_id, limit)
         )
 
     @staticmethod
@@ -234,6 +221,9 @@ class JobStore:
             .order_by(job_row.c.position)
             .limit(PAGE)
         )
-        return self._transactions.query(
-            lambda connection: job_rows.settled_rows(connection.execute(query).all())
-        )
+
+        def work(connection: Connection) -> list[SettledRow]:
+            rows = connection.execute(query).all()
+            return list(map(input_rows.reader(connection, job_id), rows))
+
+        return self._transactions.query(work)

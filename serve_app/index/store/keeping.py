@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from serve_app.encryption import Vault
+from serve_app.encryption.files import FileSeal
 from serve_app.index.records import SnapshotRow, Standing
-from serve_app.index.store import upkeep
+from serve_app.index.store import data_keys, upkeep
 from serve_app.index.store.sqlite import erase_log
 from serve_app.index.store.transactions import Transactions
+from serve_app.tenancy import tenant_of
 from serve_app.types import Shard
 
 
@@ -19,6 +22,11 @@ class Keeping:
 
     _engine: Engine
     _transactions: Transactions
+
+    @property
+    def vault(self) -> Vault | None:
+        """What seals embeddings and labels; None where they are not encrypted."""
+        return self._transactions.vault
 
     def standings(self, shard: Shard, least_size: int) -> list[Standing]:
         """Every gallery whose index may need work."""
@@ -35,6 +43,29 @@ class Keeping:
     def every_snapshot(self) -> list[SnapshotRow]:
         """Snapshots of all shards."""
         return self._transactions.query(upkeep.every_snapshot)
+
+    def sealing_version(self, key: str) -> int | None:
+        """Of the data key that seals what is written now for the gallery ``key``; None where
+        nothing is sealed."""
+
+        if self.vault is None:
+            return None
+
+        def newest(connection: Connection) -> int | None:
+            keys = data_keys.sealing(connection, tenant_of(key))
+            return None if keys is None else keys.newest.version
+
+        return self._transactions.write(newest)
+
+    def snapshot_seal(self, key: str, snapshot: SnapshotRow) -> FileSeal | None:
+        """What seals and opens a snapshot of the gallery ``key``; None for a plain one."""
+        version = snapshot.key_version
+        if version is None:
+            return None
+        data_key = self._transactions.query(
+            lambda connection: data_keys.opening(connection, tenant_of(key), version)
+        )
+        return FileSeal(data_key, snapshot.context)
 
     def register(self, snapshot: SnapshotRow) -> bool:
         """Tell the replicas of a snapshot. False if its gallery is gone."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select
+from sqlalchemy import Connection, Row, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.errors import (
@@ -20,7 +20,6 @@ from serve_app.index.store import auditing, job_rows
 from serve_app.index.store.auditing import Entry
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.forgetting import forget_previous, previous_key
-from serve_app.index.store.reading import TEMPLATE
 from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import (
     PREVIOUS,
@@ -30,8 +29,9 @@ from serve_app.index.store.schema import (
     operation,
     snapshot,
     template,
-    template_source,
 )
+from serve_app.index.store.sealed_rows import TEMPLATE, opened
+from serve_app.index.store.sources import move_sources
 from serve_app.index.store.succeeding import take_over
 from serve_app.index.store.writing import change_gallery, insert_templates
 from serve_app.tenancy import tenant_of
@@ -198,8 +198,8 @@ def _append(
         _check(target, base, rows, compatible_with)
         count = len(rows.ids)
         ids = range(next_id, next_id + count)
-        insert_templates(connection, target.generation, ids, seq, rows.labels, rows.vectors)
-        _move_sources(connection, base.generation, rows.ids, target.generation, ids)
+        insert_templates(connection, target, ids, seq, rows.labels, rows.vectors)
+        move_sources(connection, base, rows.ids, target, ids)
         next_id, last = ids.stop, rows.ids[-1]
     change_gallery(
         connection,
@@ -220,27 +220,12 @@ def _page(connection: Connection, base: Row[Any], last: int) -> TemplateRows | N
         template.c.removed_seq.is_(None),  # erased before it was published
     )
     rows = connection.execute(query.order_by(template.c.id).limit(PAGE)).all()
-    return read_templates(rows, base.dimension) if rows else None
+    if not rows:
+        return None
+    return read_templates(opened(connection, base.key, base.generation, rows), base.dimension)
 
 
 def _check(
     target: Row[Any], base: Row[Any], rows: TemplateRows, compatible_with: frozenset[str]
 ) -> None:
     check_fits(read_gallery(target), Embeddings(base.model_id, rows.vectors, compatible_with))
-
-
-def _move_sources(
-    connection: Connection, generation: str, old: list[int], to: str, new: range
-) -> None:
-    query = select(template_source.c.id, template_source.c.source).where(
-        template_source.c.generation == generation,
-        template_source.c.id >= old[0],
-        template_source.c.id <= old[-1],
-    )
-    numbers = dict(zip(old, new, strict=True))
-    found = [
-        {"generation": to, "id": numbers[row.id], "source": row.source}
-        for row in connection.execute(query)
-    ]
-    if found:
-        connection.execute(insert(template_source), found)

@@ -18,14 +18,15 @@ from sqlalchemy import (
     true,
 )
 
-from serve_app.index.records import Changes, TemplateRows, Totals, label_digest
+from serve_app.errors import UnavailableError
+from serve_app.index.records import DAMAGED, Changes, TemplateRows, Totals
 from serve_app.index.store.damage import read_gallery, read_page, read_templates
 from serve_app.index.store.schema import HIDDEN, gallery, snapshot, template
+from serve_app.index.store.sealed_rows import TEMPLATE, labels_of, of_label, opened
 from serve_app.index.store.writing import find
 from serve_app.tenancy import tenant_of
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
 
-TEMPLATE = (template.c.id, template.c.label, template.c.embedding, template.c.crc)
 KEYS_A_QUERY = 500
 
 
@@ -104,18 +105,21 @@ def entry(connection: Connection, key: str) -> GalleryEntry | None:
 def templates(
     connection: Connection, info: GalleryInfo, label: str | None, after_id: int, limit: int
 ) -> list[TemplateEntry]:
-    """Up to ``limit`` templates with ids above ``after_id``, by id; of one label if it is given."""
+    """Up to ``limit`` templates with ids above ``after_id``, by id; of one label if it is given.
+    Two queries, of the keys too, where something is encrypted."""
     query = (
-        select(template.c.id, template.c.label)
+        select(*TEMPLATE)
         .where(_live(info), template.c.id > after_id)
         .order_by(template.c.id)
         .limit(limit)
     )
     if label is not None:
-        query = query.where(
-            template.c.label_digest == label_digest(label), template.c.label == label
-        )
-    return [TemplateEntry(row.id, row.label) for row in connection.execute(query)]
+        query = query.where(of_label(connection, info.key, info.generation, label, held=False))
+    rows = connection.execute(query).all()
+    labels = labels_of(connection, info.key, info.generation, rows)
+    if label is not None and any(found != label for found in labels.values()):
+        raise UnavailableError(DAMAGED)
+    return [TemplateEntry(number, found) for number, found in labels.items()]
 
 
 def page(
@@ -131,7 +135,8 @@ def page(
         .order_by(template.c.id)
         .limit(limit)
     )
-    return read_page(connection.execute(query).all(), info.dimension, after_id)
+    rows = opened(connection, info.key, info.generation, connection.execute(query).all())
+    return read_page(rows, info.dimension, after_id)
 
 
 def changes(
@@ -161,9 +166,10 @@ def changes(
         _of_shard(shard),
     )
     info = replace(info, seq=until)
+    rows = connection.execute(added.order_by(template.c.id)).all()
     return Changes(
         info,
-        read_templates(connection.execute(added.order_by(template.c.id)).all(), info.dimension),
+        read_templates(opened(connection, info.key, info.generation, rows), info.dimension),
         list(connection.execute(removed).scalars()),
     )
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.errors import GalleryExistsError, UnavailableError
 from serve_app.index.copies.parts import Beginning, CopiedRows, Ending, KeptAnswer, Part
-from serve_app.index.records import check_of, label_digest
 from serve_app.index.store import auditing
 from serve_app.index.store.auditing import Entry
 from serve_app.index.store.damage import check_of_gallery
 from serve_app.index.store.forgetting import IDS_A_STATEMENT, forget_previous
 from serve_app.index.store.schema import gallery, operation, template
+from serve_app.index.store.sealed_rows import template_rows_of
 from serve_app.index.store.writing import change_gallery, find
 from serve_app.tenancy import tenant_of
 from serve_app.types import Caller, GalleryEntry, GalleryInfo
@@ -56,7 +55,7 @@ def restore(
                     connection.execute(delete(gallery).where(gallery.c.generation == generation))
                 generation = _begin(connection, key, entry)
             case CopiedRows():
-                _insert(connection, generation, part)
+                _insert(connection, key, generation, part)
             case Ending():
                 info = _end(connection, key, generation, part)
                 auditing.write(
@@ -105,7 +104,7 @@ def _end(connection: Connection, key: str, generation: str, ending: Ending) -> G
         connection.execute(
             delete(template).where(template.c.generation == generation, template.c.id.in_(chosen))
         )
-    _insert(connection, generation, ending.late)
+    _insert(connection, key, generation, ending.late)
     info = ending.entry.info
     _check(connection, key, generation, info)
     row = connection.execute(select(gallery).where(gallery.c.generation == generation)).one()
@@ -143,28 +142,19 @@ def _check(connection: Connection, key: str, generation: str, info: GalleryInfo)
         raise UnavailableError(f"gallery {key} has a template {last}, its next is {info.next_id}")
 
 
-def _insert(connection: Connection, generation: str, rows: CopiedRows) -> None:
+def _insert(connection: Connection, key: str, generation: str, rows: CopiedRows) -> None:
     templates = rows.templates
-    if not templates.ids:
-        return  # SQLAlchemy takes an empty list for one row of defaults
-    blobs = [vector.tobytes() for vector in np.ascontiguousarray(templates.vectors, dtype="<f4")]
-    connection.execute(
-        insert(template),
-        [
-            {
-                "generation": generation,
-                "id": number,
-                "label": label,
-                "label_digest": label_digest(label),
-                "embedding": blob,
-                "added_seq": added,
-                "crc": check_of(number, label, blob),
-            }
-            for number, label, blob, added in zip(
-                templates.ids, templates.labels, blobs, rows.added, strict=True
-            )
-        ],
+    made = template_rows_of(
+        connection,
+        key,
+        generation,
+        templates.ids,
+        templates.labels,
+        templates.vectors,
+        rows.added,
     )
+    if made:  # SQLAlchemy takes an empty list for one row of defaults
+        connection.execute(insert(template), made)
 
 
 def _forget_answers(connection: Connection, generation: str) -> None:

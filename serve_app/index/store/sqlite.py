@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 ERASE_TIMEOUT_MS = 500
 CONNECTIONS = 16
-SMALL_TABLES = ("gallery", "snapshot")
+SMALL_TABLES = ("gallery", "snapshot", "data_key")
 """Checked whole at each start, indexes included; templates carry checks of their own."""
 
 DAMAGED = "is damaged or is no SQLite database: restore it from a backup; nothing was changed"

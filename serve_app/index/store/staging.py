@@ -26,10 +26,10 @@ from serve_app.errors import (
 )
 from serve_app.index.records import check_fits
 from serve_app.index.staged import RowOutcome, SettledRow, SettledRows, StagedGallery
-from serve_app.index.store import job_rows
+from serve_app.index.store import job_rows, sources
 from serve_app.index.store.damage import check_of_gallery, read_gallery
-from serve_app.index.store.forgetting import IDS_A_STATEMENT
-from serve_app.index.store.schema import STAGING, gallery, job_row, template_source
+from serve_app.index.store.input_rows import enrolled, first_positions, keep_rows
+from serve_app.index.store.schema import STAGING, gallery
 from serve_app.index.store.writing import (
     change_gallery,
     find,
@@ -91,12 +91,12 @@ def stage(
     accepted = [each for each in rows if each.outcome is RowOutcome.ACCEPTED]
     ids = _ids(accepted, base.next_id)
     vectors = settled.vectors[chosen]
-    insert_templates(connection, base.generation, ids, 1, [a.label for a in accepted], vectors)
+    insert_templates(connection, base, ids, 1, [a.label for a in accepted], vectors)
     if accepted:
         change_gallery(connection, base, size=base.size + len(ids), next_id=ids[-1] + 1)
     if keep_sources and accepted:
-        _keep_sources(connection, base.generation, ids, accepted)
-    _keep_rows(connection, job_id, rows)
+        sources.keep_sources(connection, base, ids, [each.source for each in accepted])
+    keep_rows(connection, job_id, rows)
     job_rows.change(
         connection,
         job_id,
@@ -175,9 +175,9 @@ def _compared(
 ) -> tuple[list[SettledRow], list[int]]:
     """The rows with the images that came before, and which of ``settled.vectors`` stay."""
     digests = [row.digest for row in settled.rows if row.digest]
-    first = _first_positions(connection, job_id, digests)
+    first = first_positions(connection, job_id, digests)
     labels = {row.label for row in settled.rows}
-    enrolled = _enrolled(connection, job_id, digests, labels) if skip else set()
+    there = enrolled(connection, job_id, digests, labels) if skip else set()
     rows: list[SettledRow] = []
     chosen: list[int] = []
     vector = -1
@@ -190,49 +190,14 @@ def _compared(
                 found = replace(row, same_as=first[row.digest])
             else:
                 first[row.digest] = row.position
-            if accepted and (row.digest, row.label) in enrolled:
+            if accepted and (row.digest, row.label) in there:
                 found = replace(found, outcome=RowOutcome.SKIPPED, reason="the same image")
             elif accepted and skip:
-                enrolled.add((row.digest, row.label))
+                there.add((row.digest, row.label))
         rows.append(found)
         if found.outcome is RowOutcome.ACCEPTED:
             chosen.append(vector)
     return rows, chosen
-
-
-def _first_positions(
-    connection: Connection, job_id: str, digests: Sequence[bytes]
-) -> dict[bytes, int]:
-    """Where images came first."""
-    first: dict[bytes, int] = {}
-    for start in range(0, len(digests), IDS_A_STATEMENT):
-        rows = connection.execute(
-            select(job_row.c.digest, job_row.c.position).where(
-                job_row.c.job == job_id,
-                job_row.c.digest.in_(digests[start : start + IDS_A_STATEMENT]),
-                job_row.c.same_as.is_(None),  # however often they came again
-            )
-        )
-        first |= {bytes(row.digest): row.position for row in rows}
-    return first
-
-
-def _enrolled(
-    connection: Connection, job_id: str, digests: Sequence[bytes], labels: set[str]
-) -> set[tuple[bytes, str]]:
-    """Images and labels that were enrolled. A row that was rejected is nobody's: the next one of
-    its image is not left out for it."""
-    found: set[tuple[bytes, str]] = set()
-    for start in range(0, len(digests), IDS_A_STATEMENT):
-        rows = connection.execute(
-            select(job_row.c.digest, job_row.c.label).where(
-                job_row.c.job == job_id,
-                job_row.c.digest.in_(digests[start : start + IDS_A_STATEMENT]),
-                job_row.c.outcome == RowOutcome.ACCEPTED,
-            )
-        )
-        found |= {(bytes(row.digest), row.label) for row in rows if row.label in labels}
-    return found
 
 
 def _ids(accepted: Sequence[SettledRow], next_id: int) -> list[int]:
@@ -247,35 +212,3 @@ def _ids(accepted: Sequence[SettledRow], next_id: int) -> list[int]:
         ids.append(number)
         next_id = number + 1
     return ids
-
-
-def _keep_sources(
-    connection: Connection, generation: str, ids: Sequence[int], rows: Sequence[SettledRow]
-) -> None:
-    connection.execute(
-        insert(template_source),
-        [
-            {"generation": generation, "id": number, "source": row.source}
-            for number, row in zip(ids, rows, strict=True)
-        ],
-    )
-
-
-def _keep_rows(connection: Connection, job_id: str, rows: Sequence[SettledRow]) -> None:
-    """What the report tells, and what later images are compared with."""
-    kept = [
-        {
-            "job": job_id,
-            "position": row.position,
-            "source": row.source,
-            "label": row.label,
-            "outcome": str(row.outcome),
-            "reason": row.reason,
-            "digest": row.digest,
-            "same_as": row.same_as,
-        }
-        for row in rows
-        if row.digest is not None or row.outcome is not RowOutcome.ACCEPTED
-    ]
-    if kept:
-        connection.execute(insert(job_row), kept)

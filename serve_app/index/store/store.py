@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from serve_app.encryption import Vault
 from serve_app.errors import FaceServeError, GalleryExistsError, GalleryNotFoundError
 from serve_app.index.copies.parts import CopiedRows, Ending, Part
 from serve_app.index.mutations import ERASING, Add, Create, Mutation, Remove, unnamed
@@ -18,6 +19,7 @@ from serve_app.index.records import (
 )
 from serve_app.index.store import auditing, copying, performing, reading, restoring, writing
 from serve_app.index.store.answers import kept
+from serve_app.index.store.encrypted import check_keys
 from serve_app.index.store.engine import AUDITED, BUSY_TIMEOUT_S, open_engine, revisions
 from serve_app.index.store.keeping import Keeping
 from serve_app.index.store.sqlite import erase_log
@@ -44,7 +46,8 @@ class GalleryStore(Keeping):
     Every method raises UnavailableError where the database does not answer, after
     ``busy_timeout_s`` seconds if it is locked. ``create`` False: the database must be there;
     ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is). ``audited``:
-    whether changes are told in the audit log.
+    whether changes are told in the audit log. ``vault``: seals embeddings and labels; without one,
+    a database that was encrypted is refused.
     """
 
     def __init__(
@@ -56,10 +59,12 @@ class GalleryStore(Keeping):
         migrate: bool = False,
         patience_s: float = PATIENCE_S,
         audited: bool = True,
+        vault: Vault | None = None,
     ) -> None:
         engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
         self._engine = engine.execution_options(**{AUDITED: audited})
-        self._transactions = Transactions(self._engine, patience_s=patience_s)
+        self._transactions = Transactions(self._engine, patience_s=patience_s, vault=vault)
+        check_keys(self._transactions, self._engine)
 
     @property
     def one_writer(self) -> bool:
@@ -244,7 +249,7 @@ class GalleryStore(Keeping):
         self, info: GalleryInfo, label: str | None, after_id: int, limit: int
     ) -> list[TemplateEntry]:
         """Up to ``limit`` templates with ids above ``after_id``, by id; of ``label`` if given."""
-        return self._transactions.query(
+        return self._transactions.read(
             lambda connection: reading.templates(connection, info, label, after_id, limit)
         )
 

@@ -16,7 +16,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from serve_app.encryption import Vault
 from serve_app.errors import UnavailableError
+from serve_app.index.store.data_keys import VAULT
 from serve_app.index.store.engine import WRITE
 
 logger = logging.getLogger(__name__)
@@ -32,10 +34,15 @@ UNAVAILABLE = "the gallery store is unavailable; try again shortly"
 
 
 class Transactions:
-    """Of one engine. Thread-safe. Every method raises UnavailableError."""
+    """Of one engine. Thread-safe. ``vault``: what is written is sealed with its keys.
+    Every method raises UnavailableError."""
 
-    def __init__(self, engine: Engine, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, engine: Engine, *, patience_s: float = PATIENCE_S, vault: Vault | None = None
+    ) -> None:
+        engine = engine.execution_options(**{VAULT: vault})
         self._engine = engine
+        self.vault = vault
         self._patience_s = patience_s
         postgres = engine.dialect.name == "postgresql"
         # SQLite's transactions see one state anyway; PostgreSQL's only if they ask for it.

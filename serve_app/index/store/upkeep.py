@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from serve_app.index.records import SnapshotRow, Standing
 from serve_app.index.store import job_rows
 from serve_app.index.store.damage import read_gallery
+from serve_app.index.store.data_keys import wrapped
 from serve_app.index.store.schema import HIDDEN, gallery, lease, operation, snapshot, template
 from serve_app.index.store.writing import change_gallery
 from serve_app.types import Shard
@@ -70,11 +71,17 @@ def every_snapshot(connection: Connection) -> list[SnapshotRow]:
 
 
 def register(connection: Connection, row: SnapshotRow) -> bool:
-    """Tell the replicas of a snapshot. False if its gallery is gone."""
+    """Tell the replicas of a snapshot. False if its gallery is gone, or the key that seals it."""
     # Locked, so that nobody drops it before the snapshot is told of.
     generation = select(gallery.c.id).where(gallery.c.generation == row.generation)
     if connection.execute(generation.with_for_update()).first() is None:
         return False
+    if row.key_version is not None:
+        name = connection.execute(
+            select(gallery.c.tenant).where(gallery.c.generation == row.generation)
+        ).scalar_one()
+        if row.key_version not in {key.version for key in wrapped(connection, name, share=True)}:
+            return False
     known = select(snapshot.c.name).where(snapshot.c.name == row.name)
     if connection.execute(known).first() is not None:
         return True  # by a commit whose answer was lost

@@ -12,12 +12,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from serve_app.errors import (
     GalleryExistsError,
     GalleryNotFoundError,
+    UnavailableError,
 )
 from serve_app.index.mutations import (
     Add,
@@ -28,12 +28,13 @@ from serve_app.index.mutations import (
     Remove,
     RemoveLabel,
 )
-from serve_app.index.records import check_fits, check_of, label_digest
+from serve_app.index.records import DAMAGED, check_fits
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import clear_templates, forget_previous
 from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import HIDDEN, gallery, template
+from serve_app.index.store.sealed_rows import TEMPLATE, labels_of, of_label, template_rows_of
 from serve_app.tenancy import tenant_of
 from serve_app.types import Receipt, Vectors
 
@@ -63,15 +64,15 @@ def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> R
     labels = None
     if getattr(mutation, "with_labels", False):
         rows = connection.execute(
-            select(template.c.id, template.c.label)
+            select(*TEMPLATE)
             .where(
                 template.c.generation == answered.generation,
                 template.c.added_seq <= answered.seq,
                 template.c.removed_seq.is_(None),
             )
             .order_by(template.c.id)
-        )
-        labels = {row.id: row.label for row in rows}
+        ).all()
+        labels = labels_of(connection, answered.key, answered.generation, rows)
     return Receipt(answered.ids, answered.count, labels, answered.key, answered.note)
 
 
@@ -144,9 +145,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
         )
     )
     row = _locked(connection, mutation.key)
-    insert_templates(
-        connection, row.generation, range(count), 1, mutation.labels, mutation.embeddings.vectors
-    )
+    insert_templates(connection, row, range(count), 1, mutation.labels, mutation.embeddings.vectors)
     return _answer(connection, row, 1, list(range(count)), count, mutation)
 
 
@@ -158,7 +157,7 @@ def _add(connection: Connection, row: Row[Any], mutation: Add) -> Answered:
     if ids:
         seq += 1
         vectors = mutation.embeddings.vectors
-        insert_templates(connection, row.generation, ids, seq, mutation.labels, vectors)
+        insert_templates(connection, row, ids, seq, mutation.labels, vectors)
         change_gallery(
             connection, row, seq=seq, next_id=ids.stop, size=count, changed_at=time.time()
         )
@@ -187,15 +186,17 @@ def _remove(
 
 
 def labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
-    return list(
-        connection.execute(
-            select(template.c.id).where(
-                template.c.generation == row.generation,
-                template.c.label_digest == label_digest(label),
-                template.c.label == label,
-            )
-        ).scalars()
-    )
+    rows = connection.execute(
+        select(*TEMPLATE).where(
+            template.c.generation == row.generation,
+            template.c.removed_seq.is_(None),
+            of_label(connection, row.key, row.generation, label, held=True),
+        )
+    ).all()
+    found = labels_of(connection, row.key, row.generation, rows)
+    if any(other != label for other in found.values()):
+        raise UnavailableError(DAMAGED)
+    return list(found)
 
 
 def change_gallery(connection: Connection, row: Row[Any], **values: float | str) -> None:
@@ -217,30 +218,15 @@ def _answer(
 
 def insert_templates(
     connection: Connection,
-    generation: str,
+    row: Row[Any],
     ids: Sequence[int],
     seq: int,
     labels: Sequence[str],
     vectors: Vectors,
 ) -> None:
-    """Rows of templates with ``ids``. ``vectors``: (N, D) float32."""
-    if not len(ids) == len(labels) == len(vectors):
-        raise ValueError(f"{len(ids)} ids and {len(labels)} labels for {len(vectors)} embeddings")
-    if not labels:
-        return  # SQLAlchemy takes an empty list for one row of defaults
-    blobs = [row.tobytes() for row in np.ascontiguousarray(vectors, dtype="<f4")]
-    connection.execute(
-        insert(template),
-        [
-            {
-                "generation": generation,
-                "id": number,
-                "label": label,
-                "label_digest": label_digest(label),
-                "embedding": blob,
-                "added_seq": seq,
-                "crc": check_of(number, label, blob),
-            }
-            for number, label, blob in zip(ids, labels, blobs, strict=True)
-        ],
+    """Rows of templates with ``ids`` in the gallery of ``row``. ``vectors``: (N, D) float32."""
+    rows = template_rows_of(
+        connection, row.key, row.generation, ids, labels, vectors, [seq] * len(labels)
     )
+    if rows:  # SQLAlchemy takes an empty list for one row of defaults
+        connection.execute(insert(template), rows)

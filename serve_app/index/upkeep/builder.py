@@ -27,7 +27,8 @@ NICENESS = 19
 
 @dataclass(frozen=True, slots=True)
 class BuildOrder:
-    """What to build: a gallery's generation, for a shard; with so many FAISS ``threads``."""
+    """What to build: a gallery's generation, for a shard; with so many FAISS ``threads``.
+    ``key_sources``: where the master keys come from, if the database is encrypted."""
 
     database_url: str
     snapshots_url: str
@@ -36,6 +37,7 @@ class BuildOrder:
     shard: int
     shards: int
     threads: int
+    key_sources: tuple[str, ...] = ()
 
 
 def start(order: BuildOrder) -> subprocess.Popen[bytes]:
@@ -67,6 +69,7 @@ class ParentGoneError(Exception):
 def build(order: BuildOrder, parent: int) -> int:
     """Carry out ``order`` for the process ``parent``: the exit code."""
     # Late: the parent needs neither.
+    from serve_app.config.encryption import open_vault
     from serve_app.errors import FaceServeError
     from serve_app.index.snapshots import SnapshotStorage
     from serve_app.index.store import GalleryStore
@@ -77,7 +80,8 @@ def build(order: BuildOrder, parent: int) -> int:
             raise ParentGoneError
 
     try:
-        store = GalleryStore(order.database_url, create=False)
+        vault = open_vault(order.key_sources, os.environ)
+        store = GalleryStore(order.database_url, create=False, vault=vault)
         info = store.describe([order.key]).get(order.key)
         if info is None or info.generation != order.generation:
             return NOTHING_TO_DO
@@ -102,4 +106,5 @@ def build(order: BuildOrder, parent: int) -> int:
 if __name__ == "__main__":
     os.nice(NICENESS)
     order_facts, parent_id = json.load(sys.stdin)
+    order_facts["key_sources"] = tuple(order_facts["key_sources"])
     sys.exit(build(BuildOrder(**order_facts), parent_id))

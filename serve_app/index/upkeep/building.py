@@ -8,13 +8,12 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 import numpy as np
 
 from serve_app.errors import GalleryNotFoundError
 from serve_app.index.gallery import LabelColumn, train_and_add, write_sealed
-from serve_app.index.records import SnapshotRow, TemplateRows
+from serve_app.index.records import SnapshotRow, TemplateRows, snapshot_name
 from serve_app.index.snapshots import Manifest, SnapshotStorage
 from serve_app.index.snapshots.manifest import file_facts
 from serve_app.index.store import GalleryStore
@@ -90,10 +89,12 @@ def build_snapshot(
         threads,
         lambda _: progress(),
     )
-    name = f"{info.generation}/{shard.of}-{shard.number}/{info.seq:020d}-{uuid4().hex[:8]}"
+    ids = np.array(rows.ids, dtype=np.int64)
+    name = snapshot_name(info.generation, shard, info.seq, store.sealing_version(info.key))
+    row = SnapshotRow(name, info.generation, shard, info.seq, info.next_id, len(ids), time.time())
+    seal = store.snapshot_seal(info.key, row)
     with storage.workspace() as workspace:
-        ids = np.array(rows.ids, dtype=np.int64)
-        files = write_sealed(workspace, index, ids, rows.labels)
+        files = write_sealed(workspace, index, ids, rows.labels, seal)
         progress()
         manifest = Manifest(
             gallery=info.key,
@@ -108,9 +109,9 @@ def build_snapshot(
             model_id=info.model_id,
             size=len(ids),
             files=file_facts(workspace, files),
+            key_version=row.key_version,
         )
         storage.publish(workspace, name, manifest)
-    row = SnapshotRow(name, info.generation, shard, info.seq, info.next_id, len(ids), time.time())
     if not store.register(row):
         storage.remove(name)
         return None

@@ -49,8 +49,8 @@ class Housekeeping:
 
 
 class Keeper:
-    """``urls``: of the database and the snapshots, for the building process. ``tidy`` is called at
-    each pruning."""
+    """``urls``: of the database and the snapshots, and ``key_sources``: where the master keys come
+    from, for the building process. ``tidy`` is called at each pruning."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Keeper:
         *,
         threads: int = 1,
         tidy: Callable[[], None] = lambda: None,
+        key_sources: tuple[str, ...] = (),
         start_build: Callable[[BuildOrder], subprocess.Popen[bytes]] = builder.start,
     ) -> None:
         self._store = store
@@ -73,6 +74,7 @@ class Keeper:
         self._housekeeping = housekeeping
         self._threads = threads
         self._tidy = tidy
+        self._key_sources = key_sources
         self._start_build = start_build
         self._name = uuid4().hex
         self._failures: dict[str, tuple[int, float]] = {}  # generation: how often, not before
@@ -145,6 +147,7 @@ class Keeper:
             self._shard.number,
             self._shard.of,
             self._threads,
+            self._key_sources,
         )
         code, complaint = self._wait_for(self._start_build(order), lease)
         seconds = time.monotonic() - started

@@ -18,6 +18,8 @@ from tests.index.staged_rows import FLAT, HOLDER, begun, new, plain, published, 
 
 from .administrator import kill
 
+PLAIN_AND_SEALED = True
+
 
 @pytest.fixture
 def jobs(any_store: GalleryStore) -> JobStore:

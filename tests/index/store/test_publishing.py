@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, text
 
+from serve_app.encryption import Vault
 from serve_app.errors import (
     GalleryExistsError,
     GalleryMismatchError,
@@ -28,6 +29,8 @@ from serve_app.types import GalleryInfo, JobMode, JobState, Metric, Operation, S
 from tests.index.samples import DIMENSION, build, embeddings, info_of, labels_of
 from tests.index.staged_rows import HOLDER, begun, new, plain, published
 from tests.index.watched import people
+
+PLAIN_AND_SEALED = True
 
 OLD = {number: str(number) for number in range(3)}
 
@@ -259,9 +262,9 @@ class twice:  # noqa: N801 - reads as a verb
 
 
 @pytest.mark.parametrize("mode", [JobMode.APPEND, JobMode.REPLACE])
-def test_readers_see_all_or_none(database_url: str, mode: JobMode) -> None:
+def test_readers_see_all_or_none(database_url: str, mode: JobMode, vault: Vault | None) -> None:
     """In the store, and in a replica's memory."""
-    store, reader = GalleryStore(database_url), GalleryStore(database_url)
+    store, reader = GalleryStore(database_url, vault=vault), GalleryStore(database_url, vault=vault)
     build(store, count=3)
     cache = GalleryCache(reader)
     done = threading.Event()
@@ -295,11 +298,11 @@ def test_readers_see_all_or_none(database_url: str, mode: JobMode) -> None:
 
 
 def test_whoever_waits_for_a_switch_finds_the_new_one(
-    any_store: GalleryStore, database_url: str
+    any_store: GalleryStore, database_url: str, vault: Vault | None
 ) -> None:
     """PostgreSQL: a writer that waited for the old row must not say that there is no gallery."""
     build(any_store)
-    other = GalleryStore(database_url)
+    other = GalleryStore(database_url, vault=vault)
     jobs = JobStore(any_store)
     begun(jobs, mode=JobMode.REPLACE)
     jobs.stage("job", HOLDER, plain(0, 5))

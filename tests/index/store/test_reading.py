@@ -14,6 +14,8 @@ from serve_app.index.store import GalleryStore
 from serve_app.types import GalleryInfo, Shard, TemplateEntry
 from tests.index.samples import build, embeddings, info_of, vectors
 
+PLAIN_AND_SEALED = True
+
 
 def told(changes: Changes | None) -> Changes:
     assert changes is not None

@@ -28,6 +28,8 @@ from tests.index.busy import embeddings_of
 from tests.index.samples import DIMENSION, MODEL, build, embeddings, labels_of, vectors
 from tests.index.staged_rows import FLAT, HOLDER, begun, plain, published, row, settled
 
+PLAIN_AND_SEALED = True
+
 REJECTED, SKIPPED = RowOutcome.REJECTED, RowOutcome.SKIPPED
 
 
