@@ -114,7 +114,7 @@ def test_ends_as_the_job_did(
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["a/b", "people"], InvalidRequestError, "a gallery key has"),
+        (["a/b/c", "people"], InvalidRequestError, "KEY or TENANT/KEY"),
         (["staff", "people", "--job-id", "a/b"], ConfigError, "^--job-id: "),
         (["staff", "people", "--kind", "csv"], ConfigError, "^kind: "),
         (["staff", "people", "--max-rejected", "half"], ConfigError, "^max_rejected: "),

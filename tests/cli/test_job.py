@@ -151,9 +151,9 @@ def test_mistakes_are_told_before_a_cluster_is_there(arguments: list[str], run: 
 def test_a_mistake_is_one_line(tmp_path: Path) -> None:
     code = "from serve_app.cli.job import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "a/b", "people", "--data-dir", "."],
+        [sys.executable, "-c", code, "a/b/c", "people", "--data-dir", "."],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.startswith("face-serve: a gallery key has")
+    assert done.stderr.startswith("face-serve: a gallery is named KEY or TENANT/KEY")
     assert len(done.stderr.splitlines()) == 1
