@@ -44,9 +44,10 @@ def backup(
     """
     with new_file(file, force=force) as made:
         copied: list[GalleryInfo] = []
+        wanted = list(keys(store))  # first: tenants that come after their keys are read have none
         vault = _fixed(store, backup_keys(store))
         with contextlib.closing(GalleryStore(sqlite_url(made), vault=vault)) as target:
-            for key in keys(store):
+            for key in wanted:
                 with contextlib.suppress(GalleryNotFoundError):
                     info = target.restore(key, lambda key=key: parts(store, key))  # type: ignore[misc]
                     copied.append(info)

@@ -27,6 +27,15 @@ LOCKED = (
 )
 
 
+class DataKeyWantedError(Exception):
+    """A tenant has no data key yet. It is made in a transaction of its own, and the work begun
+    again: one that was made within it could be rolled back after this process has learnt it."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__("a tenant has no data key yet")
+        self.tenant = tenant
+
+
 def vault_of(connection: Connection) -> Vault | None:
     found: Vault | None = connection.get_execution_options().get(VAULT)
     return found
@@ -34,9 +43,10 @@ def vault_of(connection: Connection) -> Vault | None:
 
 def sealing(connection: Connection, name: str) -> TenantKeys | None:
     """The keys of the tenant ``name``, held until the transaction is over; None where nothing is
-    encrypted. The first is made here. To be called where something is written.
+    encrypted. To be called where something is written.
 
-    Raises UnavailableError if one can't be unwrapped, InvalidRequestError for an erased tenant.
+    Raises UnavailableError if one can't be unwrapped, InvalidRequestError for an erased tenant;
+    DataKeyWantedError before there is one, which ``Transactions.write`` sees to.
     """
     vault = vault_of(connection)
     if vault is None:
@@ -47,9 +57,16 @@ def sealing(connection: Connection, name: str) -> TenantKeys | None:
         return keys
     rows = wrapped(connection, name, share=True)
     if not rows:
-        lock(connection)
-        rows = wrapped(connection, name) or [add(connection, name, 1)]
+        _check_living(connection, name)  # here it fails alone, not with its neighbours
+        raise DataKeyWantedError(name)
     return _learnt(vault, name, rows)
+
+
+def make_first(connection: Connection, name: str) -> None:
+    """A transaction of its own. Raises InvalidRequestError for an erased tenant."""
+    lock(connection)
+    if not wrapped(connection, name):
+        add(connection, name, 1)
 
 
 def opening(connection: Connection, name: str, version: int) -> DataKey:
@@ -115,9 +132,7 @@ def add(connection: Connection, name: str, version: int) -> WrappedKey:
     """A new version, after ``lock``. Raises InvalidRequestError for an erased tenant."""
     vault = vault_of(connection)
     assert vault is not None
-    gone = select(tenant.c.name).where(tenant.c.name == name, tenant.c.erased_at.is_not(None))
-    if connection.execute(gone).first() is not None:
-        raise InvalidRequestError(f"tenant {name} was erased: choose another name")
+    _check_living(connection, name)
     made = vault.new(name, version)
     _insert(connection, made)
     return made
@@ -139,6 +154,12 @@ def destroy(connection: Connection, name: str, versions: Sequence[int]) -> None:
     )
     if vault := vault_of(connection):
         vault.forget(name)
+
+
+def _check_living(connection: Connection, name: str) -> None:
+    gone = select(tenant.c.name).where(tenant.c.name == name, tenant.c.erased_at.is_not(None))
+    if connection.execute(gone).first() is not None:
+        raise InvalidRequestError(f"tenant {name} was erased: choose another name")
 
 
 def _insert(connection: Connection, key: WrappedKey) -> None:

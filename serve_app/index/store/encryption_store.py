@@ -31,9 +31,6 @@ that has read it has opened it by then."""
 BREATH_S = 0.01
 """Between two pages: SQLite lets whoever asks next write, and not whoever waits longest."""
 
-BREATH_S = 0.01
-"""Between two pages: SQLite lets whoever asks next write, and not whoever waits longest."""
-
 DROPPED = "erase_tenant"
 """What the audit log calls it."""
 

@@ -6,6 +6,7 @@ database. A commit whose answer was lost may have happened: writers look their o
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import time
@@ -17,8 +18,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from serve_app.encryption import Vault
-from serve_app.errors import UnavailableError
-from serve_app.index.store.data_keys import VAULT
+from serve_app.errors import InvalidRequestError, UnavailableError
+from serve_app.index.store.data_keys import VAULT, DataKeyWantedError, make_first
 from serve_app.index.store.engine import WRITE
 
 logger = logging.getLogger(__name__)
@@ -63,8 +64,19 @@ class Transactions:
         return self._run(self._single, work, self._patience_s if patient else 0.0)
 
     def write(self, work: Work[Result]) -> Result:
-        """Committed when it returns."""
-        return self._run(self._writer, work, self._patience_s)
+        """Committed when it returns. A tenant whose first rows it seals gets a key before."""
+        while True:
+            try:
+                return self._run(self._writer, work, self._patience_s)
+            except DataKeyWantedError as wanted:
+                self._make_key(wanted.tenant)
+
+    def _make_key(self, tenant: str) -> None:
+        # One that was erased just now: the work finds out, and says of which part of it.
+        with contextlib.suppress(InvalidRequestError):
+            self._run(
+                self._writer, lambda connection: make_first(connection, tenant), self._patience_s
+            )
 
     def _run(self, engine: Engine, work: Work[Result], patience_s: float) -> Result:
         deadline = time.monotonic() + patience_s

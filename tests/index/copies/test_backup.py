@@ -22,6 +22,7 @@ from serve_app.types import GalleryInfo, Metric, Operation
 from tests.index.busy import embeddings_of, vector_of, written_to
 from tests.index.databases import both, new_url
 from tests.index.samples import build, embeddings, raw, rows
+from tests.index.vaults import new_vault
 
 
 def labels_in(store: GalleryStore) -> dict[str, dict[int, str]]:
@@ -161,6 +162,23 @@ def test_a_gallery_that_is_dropped_meanwhile_is_left_out(
             store.do(Drop("b"))
 
     assert [info.key for info in backup(store, tmp_path / "x", progress=drop)] == ["a", "c"]
+
+
+def test_a_new_tenants_gallery_waits_for_the_next_backup(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data key is not among those that the backup is sealed by."""
+    monkeypatch.setattr(transfer, "KEYS_A_PAGE", 1)
+    store = GalleryStore(url, vault=new_vault())
+    build(store, "staff")
+
+    def meanwhile(_: GalleryInfo) -> None:
+        build(store, "zoo/new")
+
+    backup(store, tmp_path / "backup", progress=meanwhile)
+    restored = restore(tmp_path / "backup", store, replace=True)
+    assert [info.key for info in restored] == ["staff"]
+    store.close()
 
 
 def test_a_failure_leaves_no_file(store: GalleryStore, file: Path, tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Connection
 
-from serve_app.errors import InvalidRequestError, UnavailableError
+from serve_app.errors import GalleryNotFoundError, InvalidRequestError, UnavailableError
+from serve_app.index.mutations import Create
 from serve_app.index.store import GalleryStore
 from serve_app.index.store.data_keys import opening, present, sealing, wrapped
 from serve_app.index.store.encryption_store import EncryptionStore
-from tests.index.samples import build, labels_of
+from serve_app.types import Metric, Receipt
+from tests.index.samples import build, embeddings, labels_of
 from tests.index.vaults import new_vault
 
 
@@ -51,6 +54,35 @@ def test_two_first_writers_make_one(database_url: str) -> None:
     for number, store in enumerate(reversed(stores)):
         assert labels_of(store, f"acme/{1 - number}") == {0: "0", 1: "1", 2: "2"}
         store.close()
+
+
+def test_a_write_that_is_taken_back_leaves_no_key_that_only_this_process_knows(
+    store: GalleryStore, database_url: str
+) -> None:
+    """Its memory would stand before the key that others make instead."""
+
+    def stumble(connection: Connection) -> None:
+        sealing(connection, "acme")
+        raise GalleryNotFoundError("after it was sealed")
+
+    with pytest.raises(GalleryNotFoundError):
+        store.transactions.write(stumble)
+    other = GalleryStore(database_url, vault=new_vault())
+    build(other, "acme/staff")
+    other.close()
+    assert labels_of(store, "acme/staff") == {0: "0", 1: "1", 2: "2"}
+
+
+def test_an_erased_tenant_fails_alone_among_others(store: GalleryStore) -> None:
+    build(store, "acme/staff")
+    build(store, "staff")
+    EncryptionStore(store).erase_keys("acme")
+    asked = [
+        Create(key, "Flat", Metric.IP, ["x"], embeddings(1)) for key in ("acme/new", "new/staff")
+    ]
+    refused, made = store.apply(asked)
+    assert isinstance(refused, InvalidRequestError)
+    assert isinstance(made, Receipt)
 
 
 def test_an_erased_tenant_gets_no_key(store: GalleryStore) -> None:
