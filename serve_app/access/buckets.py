@@ -58,7 +58,7 @@ class Buckets:
         return 0.0
 
     def report(self) -> dict[str, Spent]:
-        """What was spent since the last report. It counts as told: ``put_back`` it if it wasn't."""
+        """What was spent since the last report. It counts as told, whether or not it arrives."""
         now = self._clock()
         told = {}
         for subject, bucket in list(self._buckets.items()):
@@ -68,11 +68,6 @@ class Buckets:
             elif now - bucket.at > IDLE_S + bucket.burst / bucket.rate:
                 del self._buckets[subject]
         return told
-
-    def put_back(self, told: Mapping[str, Spent]) -> None:
-        for subject, spent in told.items():
-            if (bucket := self._buckets.get(subject)) is not None:
-                bucket.spent += spent.count
 
     def settle(self, levels: Mapping[str, float]) -> None:
         """``levels``: what the store says is left; what was spent while it was asked is not in it.

@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import NoReturn
 
 from serve_app.access import secrets
 from serve_app.access.buckets import Buckets
@@ -113,27 +112,46 @@ class KeyRing:
 
     async def _identify(self, token: str) -> ApiKey:
         parsed = parse_token(token)
-        key = None if parsed is None else self._keys.get(parsed[0])
-        if parsed is None or key is None or not self._opens(key):
-            self._refuse()
+        if parsed is None:
+            raise UnauthorizedError(WRONG)
+        key_id, secret = parsed
+        key = self._live(key_id)
         digest = hashlib.sha256(token.encode()).digest()
-        known, secret = self._verified.get(key.id, (b"", ""))
-        if hmac.compare_digest(known, digest) and secret == key.secret:
+        if self._is_verified(key, digest):
             return key
-        if not secrets.may_be(parsed[1], key.secret):
-            self._refuse()
+        if not secrets.may_be(secret, key.secret):
+            raise UnauthorizedError(WRONG)
         async with self._hashing:  # one at a time: each takes 19 MB
-            if not await asyncio.to_thread(secrets.verify, parsed[1], key.secret):
-                self._refuse()
+            # While it waited, the key may have been revoked, or another request checked it.
+            await self._be_fresh()
+            key = self._live(key_id)
+            if not self._is_verified(key, digest):
+                await self._verify(key, secret, digest)
+        await self._be_fresh()
+        key = self._live(key_id)
+        if not self._is_verified(key, digest):  # it was given another secret meanwhile
+            raise UnauthorizedError(WRONG)
+        return key
+
+    async def _verify(self, key: ApiKey, secret: str, digest: bytes) -> None:
+        if not await asyncio.to_thread(secrets.verify, secret, key.secret):
+            raise UnauthorizedError(WRONG)
         self._verified[key.id] = digest, key.secret
+
+    def _is_verified(self, key: ApiKey, digest: bytes) -> bool:
+        known, secret = self._verified.get(key.id, (b"", ""))
+        return hmac.compare_digest(known, digest) and secret == key.secret
+
+    def _live(self, key_id: str) -> ApiKey:
+        """The key as it is known now. Raises UnauthorizedError."""
+        key = self._keys.get(key_id)
+        if key is None or not self._opens(key):
+            raise UnauthorizedError(WRONG)
         return key
 
     def _opens(self, key: ApiKey) -> bool:
         tenant = self._tenants.get(key.tenant)
         return key.is_live(self._now()) and not (tenant is not None and tenant.erased)
-
-    def _refuse(self) -> NoReturn:
-        raise UnauthorizedError(WRONG)
 
     async def _be_fresh(self) -> None:
         if self._clock() - self._told_at <= MAX_AGE_S:
@@ -159,8 +177,8 @@ class KeyRing:
                 try:
                     self._buckets.settle(await self._registry.spend(spent))
                 except FaceServeError as error:
+                    # It may have been taken off all the same: told again, it would be twice.
                     logger.warning("quotas: nothing was settled (%s)", type(error).__name__)
-                    self._buckets.put_back(spent)
 
     def _ask(self) -> asyncio.Task[None]:
         """One question at a time, whoever wants to know."""

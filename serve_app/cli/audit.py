@@ -149,7 +149,7 @@ def written(output: Path) -> Iterator[TextIO]:
 def _opened(config: Path, data_dir: Path | None) -> Iterator[AuditStore]:
     from serve_app.index.store.audit_store import AuditStore
 
-    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+    with contextlib.closing(open_store(config, data_dir, os.environ, reads_sealed=False)) as store:
         yield AuditStore(store)
 
 

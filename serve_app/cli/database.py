@@ -35,9 +35,11 @@ def open_store(
     *,
     create: bool = False,
     migrate: bool = False,
+    reads_sealed: bool = True,
 ) -> GalleryStore:
     """The store that a service of this configuration uses. ``create``: a SQLite file is made if
-    there is none. Raises ConfigError."""
+    there is none. ``reads_sealed`` False: for what needs no master key, and must work while there
+    is none to be had: to revoke a key above all. Raises ConfigError."""
     from serve_app.config.encryption import open_vault
     from serve_app.config.service import database_url
     from serve_app.index.store import GalleryStore
@@ -47,8 +49,9 @@ def open_store(
         database_url(service, environ),
         create=create,
         migrate=migrate,
-        vault=open_vault(service.encryption.keys, environ),
+        vault=open_vault(service.encryption.keys, environ) if reads_sealed else None,
         audited=service.audit.enabled,
+        reads_sealed=reads_sealed,
     )
 
 

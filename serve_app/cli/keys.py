@@ -30,6 +30,7 @@ from serve_app.cli.quota_options import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from serve_app.index.store import GalleryStore
     from serve_app.index.store.access_store import AccessStore
 
 app = typer.Typer(help="API keys: create, list, rotate, revoke.", no_args_is_help=True,
@@ -119,15 +120,21 @@ def rotate(
     grace: Annotated[
         str, typer.Option(metavar="TIME", help="For so long the old one still opens: 10m, 24h.")
     ] = "0s",
+    expires: ExpiresOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     data_dir: DataDirOption = None,
 ) -> None:
     """Make a key that may what the old one may, and print it; the old one opens nothing after
-    --grace."""
+    --grace. It expires when the old one would have, unless --expires says otherwise."""
     token, key = _new("", "", frozenset(), NO_LIMITS)
+    expires_at = None if expires is None else time.time() + seconds_of("--expires", expires)
     with _opened(config, data_dir) as access:
-        made = access.rotate(key_id, key, seconds_of("--grace", grace))
-    _show_once(token, f"key {made.id} ({made.name}) in place of {key_id}, shown this once")
+        made = access.rotate(key_id, _until(key, expires_at), seconds_of("--grace", grace))
+    _show_once(
+        token,
+        f"key {made.id} ({made.name}) in place of {key_id}, expires {_time(made.expires_at)}: it "
+        "is shown this once",
+    )
 
 
 @app.command()
@@ -174,11 +181,15 @@ def _show_once(token: str, said: str) -> None:
     typer.echo(said, err=True)
 
 
+def _store(config: Path, data_dir: Path | None, *, create: bool) -> GalleryStore:
+    return open_store(config, data_dir, os.environ, create=create, reads_sealed=False)
+
+
 @contextlib.contextmanager
 def _opened(config: Path, data_dir: Path | None, *, create: bool = False) -> Iterator[AccessStore]:
     from serve_app.index.store.access_store import AccessStore
 
-    with contextlib.closing(open_store(config, data_dir, os.environ, create=create)) as store:
+    with contextlib.closing(_store(config, data_dir, create=create)) as store:
         yield AccessStore(store)
 
 

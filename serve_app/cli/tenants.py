@@ -42,7 +42,7 @@ def list_tenants(
     """Every tenant that has galleries, keys or a quota, a line each."""
     from serve_app.index.store.access_store import AccessStore
 
-    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+    with contextlib.closing(open_store(config, data_dir, os.environ, reads_sealed=False)) as store:
         holdings = AccessStore(store).holdings()
     found: list[dict[str, Any]] = [
         {
@@ -85,7 +85,7 @@ def quota(
 
     check_tenant(name)
     wanted = quota_of(requests_per_s, burst, body_bytes, faces, galleries)
-    with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+    with contextlib.closing(open_store(config, data_dir, os.environ, reads_sealed=False)) as store:
         AccessStore(store).set_tenant_quota(name, wanted)
     print(f"tenant {name}: {quota_text(wanted)}")
 

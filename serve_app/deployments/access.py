@@ -7,21 +7,27 @@ from collections.abc import Mapping
 from ray.serve.context import _get_global_client
 
 from serve_app.access.changes import AccessNews, Spent
+from serve_app.deployments.stage_caller import StageCaller
 from serve_app.deployments.store_caller import StoreCaller
+from serve_app.errors import FaceServeError
 
 
 class RayAccess:
     """The ``Registry`` of a ``KeyRing``: any replica of the Index, as each has the store."""
 
-    def __init__(self, store: StoreCaller) -> None:
-        self._store = store
+    def __init__(self, stage: StageCaller) -> None:
+        self._stage = stage
+        self._store = StoreCaller(stage)
 
     async def news(self, known: int) -> AccessNews:
         told: AccessNews = await self._store.ask("access_news", known)
         return told
 
     async def spend(self, spent: Mapping[str, Spent]) -> Mapping[str, float]:
-        levels: Mapping[str, float] = await self._store.ask("spend", spent)
+        """Sent once: a replica that died may have taken it off, and twice would be too much."""
+        levels: Mapping[str, float] | FaceServeError = await self._stage.call("spend", spent)
+        if isinstance(levels, FaceServeError):
+            raise levels
         return levels
 
 

@@ -69,9 +69,10 @@ class Ingress:
         self._extractor = RayExtractor(extractor, timeout_s, self._admission, self._meters)
         self._index = RayIndex(shards, timeout_s, self._admission, self._meters)
         self._checks = stage_checks(detector, extractor, shards)
-        store = StoreCaller(StageCaller("index", shards[0], timeout_s))
+        stage = StageCaller("index", shards[0], timeout_s)
+        store = StoreCaller(stage)
         self._jobs, self._records = RayJobs(store), RayRecords(store)
-        self._ring = KeyRing(RayAccess(store)) if args.access.keys else None
+        self._ring = KeyRing(RayAccess(stage)) if args.access.keys else None
         self._pipeline = pipeline
         self._args = args
         self._configure({})

@@ -272,3 +272,34 @@ async def _until(reached: object) -> None:
 
 def test_no_limits_is_none() -> None:
     assert Quota() == NO_LIMITS
+
+
+async def test_many_that_wait_for_one_hash_make_one(
+    ring: KeyRing, registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    verify = secrets.verify
+
+    def counted(secret: str, kept: str) -> bool:
+        hashed.append(secret)
+        return verify(secret, kept)
+
+    monkeypatch.setattr(secrets, "verify", counted)
+    token = registry.make(Scope.READ)
+    await asyncio.gather(*(ring.admit(token, Scope.READ, "") for _ in range(20)))
+    assert len(hashed) == 1
+
+
+async def test_a_key_that_is_revoked_while_its_hash_is_waited_for_opens_nothing(
+    ring: KeyRing, registry: MemoryRegistry, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = registry.make(Scope.READ)
+    verify = secrets.verify
+
+    def meanwhile(secret: str, kept: str) -> bool:
+        registry.revoke(token)
+        clock.now += MAX_AGE_S + 0.1
+        return verify(secret, kept)
+
+    monkeypatch.setattr(secrets, "verify", meanwhile)
+    assert await refused(ring, token) == WRONG

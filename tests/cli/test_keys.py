@@ -8,8 +8,13 @@ import pytest
 from serve_app.access.keys import parse_token
 from serve_app.access.secrets import verify
 from serve_app.cli.main import MISTAKE
+from serve_app.encryption import MasterKeys, Vault
+from serve_app.errors import ConfigError
+from serve_app.index.store import GalleryStore, sqlite_url
 from serve_app.index.store.access_store import AccessStore
+from serve_app.types import Metric
 from tests.cli.commands import Commands
+from tests.index.samples import embeddings
 
 EVERY_SCOPE = ("--scope", "read", "--scope", "enrol", "--scope", "admin")
 
@@ -125,3 +130,25 @@ def test_mistakes_are_told(commands: Commands, words: tuple[str, ...], said: str
     told = str(result.exception) if result.exit_code == 1 else result.output
     assert said in told
     assert MISTAKE == 2
+
+
+def test_keys_are_revoked_where_no_master_key_is_to_be_had(commands: Commands) -> None:
+    """The database is encrypted, and nothing here says with what."""
+    key_id = id_of(create(commands, "--scope", "read"))
+    vault = Vault(MasterKeys.read(("env:MASTER",), {"MASTER": "A" * 43 + "="}))
+    store = GalleryStore(sqlite_url(commands.data_dir / "galleries.db"), vault=vault)
+    store.create("staff", "Flat", Metric.IP, ["a"], embeddings(1), with_labels=False)
+    store.close()
+    assert isinstance(commands.invoke("gallery", "list").exception, ConfigError)
+    commands.run("keys", "revoke", key_id)
+    assert [key["state"] for key in listed(commands)] == ["revoked"]
+    assert "staff" not in commands.run("tenants", "list")
+
+
+def test_a_successor_may_live_longer(commands: Commands) -> None:
+    old = create(commands, "--scope", "read", "--expires", "1h")
+    same = token_in(commands.run("keys", "rotate", id_of(old), "--grace", "1h"))
+    longer = token_in(commands.run("keys", "rotate", id_of(same), "--expires", "90d"))
+    (made,) = [key for key in listed(commands) if key["id"] == id_of(longer)]
+    (first,) = [key for key in listed(commands) if key["id"] == id_of(old)]
+    assert str(made["expires"]) > str(first["expires"])

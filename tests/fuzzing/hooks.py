@@ -82,8 +82,12 @@ def _from_msgpack(content: bytes) -> Any:
 
 def _with_text(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: "bytes" if key == "image" and isinstance(item, bytes) else _with_text(item)
-                for key, item in value.items()}  # fmt: skip
+        return {
+            key: "bytes"
+            if key in ("image", "embedding") and isinstance(item, bytes)
+            else _with_text(item)
+            for key, item in value.items()
+        }
     return [_with_text(item) for item in value] if isinstance(value, list) else value
 
 

@@ -16,7 +16,7 @@ TELLTALES = {
     "object": re.compile(r"\bat 0x[0-9a-fA-F]{6,}|<[\w.]+ object\b"),
     "class of an error": re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b"),
     "library": re.compile(
-        r"\b(?:faiss|cv2?|cv::|PIL|pydantic|sqlalchemy|sqlite3?|psycopg|ray|uvicorn|starlette|"
+        r"(?<![\w.])(?:faiss|cv2?|cv::|PIL|pydantic|sqlalchemy|sqlite3?|psycopg|ray|uvicorn|starlette|"
         r"numpy|paddle|onnxruntime|openvino)(?:::|\.)\w|\berrors\.pydantic\b",
         re.IGNORECASE,
     ),

@@ -41,7 +41,7 @@ class AccessStore:
         return self._transactions.write(work)
 
     def rotate(self, key_id: str, successor: ApiKey, grace_s: float) -> ApiKey:
-        """``successor`` (its id and secret) with everything else of ``key_id``, which opens nothing
+        """``successor`` (id, secret, expiry if any) with all else of ``key_id``, which opens nothing
         ``grace_s`` seconds from now on. Raises KeyNotFoundError; InvalidRequestError for a key that
         opens nothing any more."""
 
@@ -58,7 +58,13 @@ class AccessStore:
             access_rows.change_key(connection, key_id, expires_at=until)
             return access_rows.add_key(
                 connection,
-                replace(old, id=successor.id, secret=successor.secret, created_at=now),
+                replace(
+                    old,
+                    id=successor.id,
+                    secret=successor.secret,
+                    created_at=now,
+                    expires_at=successor.expires_at or old.expires_at,
+                ),
             )
 
         return self._transactions.write(work)

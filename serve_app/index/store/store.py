@@ -47,7 +47,7 @@ class GalleryStore(Keeping):
     ``busy_timeout_s`` seconds if it is locked. ``create`` False: the database must be there;
     ``migrate``: bring a PostgreSQL database's schema up to date (SQLite's always is). ``audited``:
     whether changes are told in the audit log. ``vault``: seals embeddings and labels; without one,
-    a database that was encrypted is refused.
+    a database that was encrypted is refused, unless ``reads_sealed`` is False.
     """
 
     def __init__(
@@ -60,11 +60,13 @@ class GalleryStore(Keeping):
         patience_s: float = PATIENCE_S,
         audited: bool = True,
         vault: Vault | None = None,
+        reads_sealed: bool = True,
     ) -> None:
         engine = open_engine(url, busy_timeout_s, create=create, migrate=migrate)
         self._engine = engine.execution_options(**{AUDITED: audited})
         self._transactions = Transactions(self._engine, patience_s=patience_s, vault=vault)
-        check_keys(self._transactions, self._engine)
+        if reads_sealed:
+            check_keys(self._transactions, self._engine)
 
     @property
     def one_writer(self) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.index.records import SnapshotRow, Standing
-from serve_app.index.store import job_rows
+from serve_app.index.store import access_rows, job_rows
 from serve_app.index.store.damage import read_gallery
 from serve_app.index.store.data_keys import wrapped
 from serve_app.index.store.schema import HIDDEN, gallery, lease, operation, snapshot, template
@@ -21,6 +21,9 @@ from serve_app.types import Shard
 
 JOBS_KEPT_S = 7 * 86_400
 """Jobs that are over are known for so long; one that nobody goes on with for so long is over."""
+
+BUCKETS_KEPT_S = 86_400
+"""Of quotas that nobody spent from: by then they are full again, or paid."""
 
 ROWS_KEPT_S = 86_400
 """What became of each row of their input, for so long: labels may have been removed since."""
@@ -145,6 +148,7 @@ def prune(connection: Connection, answers_s: float, tombstones: int) -> None:
     connection.execute(delete(operation).where(operation.c.created_at < now - answers_s))
     connection.execute(delete(lease).where(lease.c.until < now))
     job_rows.prune(connection, JOBS_KEPT_S, ROWS_KEPT_S)
+    access_rows.prune(connection, BUCKETS_KEPT_S)
     removed = (template.c.generation == gallery.c.generation) & template.c.removed_seq.is_not(None)
     count = select(func.count()).select_from(template).where(removed).scalar_subquery()
     dead = select(gallery.c.generation).where(

@@ -67,15 +67,11 @@ def test_what_is_refused_leaves_its_neighbours_in_the_transaction(any_store: Gal
 
 
 def test_many_at_once_do_not_go_over_it_together(any_store: GalleryStore) -> None:
-    """In eight galleries, whose locks are no one another's. The tenant has a row, as one with a
-    quota has."""
-    from serve_app.access import Quota
-    from serve_app.index.store.access_store import AccessStore
-
-    AccessStore(any_store).set_tenant_quota("acme", Quota(faces=20))
+    """In eight galleries, whose locks are no one another's, and of a tenant that nothing is known
+    of: the quota is its key's."""
     by = Caller("acme", max_faces=20)
     for number in range(8):
-        any_store.do(create(f"acme/{number}", 1, by))
+        any_store.do(create(f"acme/{number}", 1, Caller("acme")))
 
     def one(number: int) -> bool:
         try:
