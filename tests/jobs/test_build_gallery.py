@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from serve_app.access import Quota
 from serve_app.config import ServiceArgs
 from serve_app.errors import (
     ConfigError,
@@ -25,6 +26,7 @@ from serve_app.errors import (
     UnavailableError,
 )
 from serve_app.index.store import GalleryStore, job_rows, sqlite_url
+from serve_app.index.store.access_store import AccessStore
 from serve_app.index.store.job_store import JobStore
 from serve_app.jobs import build_gallery
 from serve_app.jobs.build_gallery import progress, run_job, submitted_job
@@ -132,9 +134,9 @@ def test_a_job_is_of_its_gallerys_tenant(service: Service, table: Path, tmp_path
 
 def test_a_job_over_its_tenants_quota_publishes_nothing(service: Service, table: Path) -> None:
     asked = request(input=str(table), model_id=MODEL, key="acme/staff")
-    few = Caller("acme", "1b6a380c2cc8", max_faces=37)
     facts = (asked.key, asked.mode, asked.text(), asked.digest())
-    service.jobs.submit("acme/job", *facts, few)
+    service.jobs.submit("acme/job", *facts, Caller("acme", "1b6a380c2cc8"))
+    AccessStore(service.store).set_tenant_quota("acme", Quota(faces=37))  # since then
     job = run_job("acme/job", service.args, {}, allowed=None, say=service.say)
     assert job.state is JobState.FAILED
     assert "quota of faces: 0 of 37 are used, 38 more" in job.message

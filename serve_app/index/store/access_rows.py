@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from serve_app.access import NO_LIMITS, ApiKey, Quota, Scope
+from serve_app.access import NO_LIMITS, ApiKey, Quota, Scope, strictest
 from serve_app.access.changes import AccessNews, Spent, TenantHolding, TenantQuota
 from serve_app.errors import InvalidRequestError, KeyNotFoundError
 from serve_app.index.store.schema import HIDDEN, api_key, counter, gallery, rate, tenant
+from serve_app.types import OPERATOR, Caller
 
 ACCESS = "access"
 
@@ -109,6 +111,29 @@ def holdings(connection: Connection) -> list[TenantHolding]:
         )
         for name in sorted({*held, *made, *known})
     ]
+
+
+def limited_now(connection: Connection, caller: Caller) -> Caller:
+    """``caller`` with the quotas that its key and its tenant have now: a job may run for hours."""
+    if caller == OPERATOR:
+        return caller
+    quotas = [
+        Quota.parse(text)
+        for text in (
+            connection.execute(
+                select(api_key.c.quota).where(api_key.c.id == caller.actor)
+            ).scalar(),
+            connection.execute(
+                select(tenant.c.quota).where(tenant.c.name == caller.tenant)
+            ).scalar(),
+        )
+        if text is not None
+    ]
+    faces = galleries = None
+    for quota in quotas:
+        faces = strictest(faces, quota.faces)
+        galleries = strictest(galleries, quota.galleries)
+    return replace(caller, max_faces=faces, max_galleries=galleries)
 
 
 def news(connection: Connection, known: int) -> AccessNews:

@@ -41,7 +41,7 @@ class AccessStore:
         return self._transactions.write(work)
 
     def rotate(self, key_id: str, successor: ApiKey, grace_s: float) -> ApiKey:
-        """``successor`` (id, secret, expiry if any) with all else of ``key_id``, which opens nothing
+        """``successor`` (id, secret, expiry if any), else as ``key_id``, which opens nothing
         ``grace_s`` seconds from now on. Raises KeyNotFoundError; InvalidRequestError for a key that
         opens nothing any more."""
 

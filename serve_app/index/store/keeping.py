@@ -88,6 +88,10 @@ class Keeping:
     def give_back_lease(self, name: str, holder: str) -> None:
         self._transactions.write(lambda connection: upkeep.give_back(connection, name, holder))
 
+    def erase(self) -> None:
+        """See that what was just removed is in none of SQLite's files."""
+        erase_log(self._engine)
+
     def prune(self, answers_s: float, tombstones: int) -> None:
         """See ``upkeep.prune``."""
         self._transactions.write(lambda connection: upkeep.prune(connection, answers_s, tombstones))

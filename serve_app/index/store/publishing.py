@@ -17,6 +17,7 @@ from serve_app.errors import (
 )
 from serve_app.index.records import Moment, TemplateRows, check_fits
 from serve_app.index.store import auditing, job_rows
+from serve_app.index.store.access_rows import limited_now
 from serve_app.index.store.auditing import Entry
 from serve_app.index.store.damage import read_gallery, read_templates
 from serve_app.index.store.forgetting import forget_previous, previous_key
@@ -65,7 +66,7 @@ def publish(
     replaced = target.size if target is not None and row.mode != JobMode.APPEND else 0
     check_room(
         connection,
-        job_rows.caller_of(row),
+        limited_now(connection, job_rows.caller_of(row)),
         faces=base.size - replaced,
         galleries=0 if there else 1,
     )

@@ -89,10 +89,6 @@ class GalleryStore(Keeping):
         """For ``JobStore``, another face of the same database."""
         return self._transactions
 
-    def erase(self) -> None:
-        """See that what was just removed is in none of SQLite's files."""
-        erase_log(self._engine)
-
     def close(self) -> None:
         self._engine.dispose()
 
