@@ -55,7 +55,8 @@ def sealing(connection: Connection, name: str) -> TenantKeys | None:
         if not keys.versions:
             raise UnavailableError(LOCKED)
         return keys
-    rows = wrapped(connection, name, share=True)
+    # Again: PostgreSQL's statement doesn't see a version that came while it waited for the lock.
+    rows = wrapped(connection, name, share=True) and wrapped(connection, name)
     if not rows:
         _check_living(connection, name)  # here it fails alone, not with its neighbours
         raise DataKeyWantedError(name)
