@@ -45,11 +45,14 @@ def sealing(connection: Connection, name: str) -> TenantKeys | None:
     """The keys of the tenant ``name``, held until the transaction is over; None where nothing is
     encrypted. To be called where something is written.
 
-    Raises UnavailableError if one can't be unwrapped, InvalidRequestError for an erased tenant;
-    DataKeyWantedError before there is one, which ``Transactions.write`` sees to.
+    Raises UnavailableError if one can't be unwrapped, and without a vault if anything is encrypted;
+    InvalidRequestError for an erased tenant; DataKeyWantedError before there is one, which
+    ``Transactions.write`` sees to.
     """
     vault = vault_of(connection)
     if vault is None:
+        if connection.execute(select(data_key.c.version).limit(1)).first() is not None:
+            raise UnavailableError(LOCKED)  # or plain rows would be among sealed ones
         return None
     if (keys := _fixed(vault, name)) is not None:
         if not keys.versions:

@@ -152,8 +152,8 @@ def of_label(
         template.c.label == label,
     )
     keys = (sealing if held else present)(connection, tenant_of(key))
-    if keys is None:
-        return plain
+    if keys is None:  # any that is sealed may be: whoever opens it is told that it's locked
+        return or_(plain, template.c.key_version.is_not(None))
     owner, name = generation.encode(), encoded(label)
     return or_(
         plain,
