@@ -34,7 +34,7 @@ from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import clear_templates, forget_previous
 from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import HIDDEN, gallery, template
-from serve_app.index.store.sealed_rows import TEMPLATE, labels_of, of_label, template_rows_of
+from serve_app.index.store.sealed_rows import LABELS, labels_of, of_label, template_rows_of
 from serve_app.tenancy import tenant_of
 from serve_app.types import Receipt, Vectors
 
@@ -64,7 +64,7 @@ def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> R
     labels = None
     if getattr(mutation, "with_labels", False):
         rows = connection.execute(
-            select(*TEMPLATE)
+            select(*LABELS)
             .where(
                 template.c.generation == answered.generation,
                 template.c.added_seq <= answered.seq,
@@ -187,7 +187,7 @@ def _remove(
 
 def labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
     rows = connection.execute(
-        select(*TEMPLATE).where(
+        select(*LABELS).where(
             template.c.generation == row.generation,
             template.c.removed_seq.is_(None),
             of_label(connection, row.key, row.generation, label, held=True),
