@@ -32,6 +32,7 @@ from serve_app.index.records import DAMAGED, check_fits
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import clear_templates, forget_previous
+from serve_app.index.store.living import check_living
 from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import HIDDEN, gallery, template
 from serve_app.index.store.sealed_rows import LABELS, labels_of, of_label, template_rows_of
@@ -122,6 +123,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
         if answered := kept(connection, mutation.operation):
             return answered
         raise exists(mutation.key)
+    check_living(connection, tenant_of(mutation.key))
     check_room(connection, mutation.by, faces=count, galleries=1)
     facts = {
         "key": mutation.key,
