@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from serve_app.access import NO_LIMITS, ApiKey, Quota, Scope
 from serve_app.access.changes import AccessNews, Spent, TenantHolding, TenantQuota
-from serve_app.errors import InvalidRequestError, KeyNotFoundError
+from serve_app.errors import KeyNotFoundError
 from serve_app.index.store.living import check_living
 from serve_app.index.store.schema import HIDDEN, api_key, counter, gallery, rate, tenant
 
