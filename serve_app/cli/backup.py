@@ -36,11 +36,13 @@ def backup(
     from serve_app.index.copies.key_file import write_keys
 
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
-        wrapped = backup_keys(store)
-        if keys is not None:
+        wrapped = None if keys is None else backup_keys(store)
+        if keys is not None and wrapped is not None:
             write_keys(keys, wrapped, force=force)
-        _print("backed up", run(store, file, force=force, progress=_progress))
-    if wrapped and keys is None:
+        made = run(store, file, force=force, progress=_progress, sealed_by=wrapped)
+        _print("backed up", made)
+        encrypted = store.vault is not None
+    if encrypted and keys is None:
         print("The data keys that seal it are in the database alone: with --keys FILE a copy is "
               "kept apart. Without one, losing the database loses the backup.")  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from typing import Annotated, Any
 
 import typer
@@ -100,7 +101,8 @@ def erase(
     data_dir: DataDirOption = None,
 ) -> None:
     """Erase a tenant for good: first its data keys, so that every copy of what they sealed is
-    unreadable, then its API keys, galleries, jobs and snapshots. Its name is never used again."""
+    unreadable, then its API keys, galleries, jobs with their reports, and snapshots. Its name
+    is never used again."""
     from serve_app.config.service import snapshots_url
     from serve_app.errors import InvalidRequestError
     from serve_app.index.snapshots import SnapshotStorage
@@ -110,7 +112,8 @@ def erase(
     check_tenant(name)
     if not yes:
         raise InvalidRequestError(f"tenant {name} would be erased for good: say --yes")
-    storage = SnapshotStorage(snapshots_url(read_service_args(config, data_dir, os.environ)))
+    service = read_service_args(config, data_dir, os.environ)
+    storage = SnapshotStorage(snapshots_url(service))
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
         keys = EncryptionStore(store)
         count = keys.erase_keys(name)
@@ -118,6 +121,8 @@ def erase(
         postgresql = not store.one_writer
     for snapshot in snapshots:
         storage.remove(snapshot)
+    if name:  # what its jobs reported: labels and paths, plain
+        shutil.rmtree(service.data_dir / "jobs" / name, ignore_errors=True)
     print(f"tenant {name}: {count} data keys, {galleries} galleries, {len(snapshots)} snapshots "
           "erased")  # fmt: skip
     if count and postgresql:

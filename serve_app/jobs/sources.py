@@ -29,6 +29,7 @@ def write_sources(store: GalleryStore, key: str, file: Path) -> tuple[int, Momen
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = file.with_name(f"{file.name}.unfinished")  # half of it would be taken for all
     try:
+        unfinished.touch(mode=0o600)
         count = _write(JobStore(store), info, unfinished)
         if count < info.size:
             raise InvalidRequestError(

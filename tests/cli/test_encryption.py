@@ -107,9 +107,14 @@ def test_what_was_plain_is_sealed(encrypted: Commands, tmp_path: Path) -> None:
 def test_erasing_a_tenant(encrypted: Commands) -> None:
     with pytest.raises(InvalidRequestError, match="say --yes"):
         encrypted.run("tenants", "erase", "acme")
+    reports = encrypted.data_dir / "jobs"
+    (reports / "acme").mkdir(parents=True)
+    (reports / "acme" / "job.parquet").touch()
+    (reports / "job.parquet").touch()
     assert encrypted.run("tenants", "erase", "acme", "--yes") == (
         "tenant acme: 1 data keys, 1 galleries, 1 snapshots erased\n"
     )
+    assert list(reports.iterdir()) == [reports / "job.parquet"]
     assert [file for file in (encrypted.data_dir / "snapshots").rglob("*") if file.is_file()] == []
     with pytest.raises(GalleryNotFoundError):
         encrypted.run("gallery", "show", "acme/staff")

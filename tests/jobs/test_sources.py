@@ -39,6 +39,7 @@ def test_ids_are_kept(
     file = tmp_path / "jobs" / "sources.csv"
     info = kept.entry("staff").info
     assert write_sources(kept, "staff", file) == (4, Moment(info.generation, info.seq))
+    assert file.stat().st_mode & 0o777 == 0o600  # it names people
     with file.open(encoding="utf-8", newline="") as lines:
         assert list(csv.reader(lines)) == [
             ["id", "path", "label"],

@@ -33,19 +33,29 @@ def nothing(_: GalleryInfo) -> None:
 
 
 def backup(
-    store: GalleryStore, file: Path, *, force: bool = False, progress: Progress = nothing
+    store: GalleryStore,
+    file: Path,
+    *,
+    force: bool = False,
+    progress: Progress = nothing,
+    sealed_by: list[WrappedKey] | None = None,
 ) -> list[GalleryInfo]:
     """Copy every gallery into a new ``file`` (mode 0600), each as it is at one moment, while they
     may be written to. The finished file is read back and checked before it gets its name.
 
-    Of an encrypted store it is sealed by the same data keys, which are not in it: ``backup_keys``.
-    Returns the facts of the galleries in it. One that is dropped meanwhile is left out.
+    Of an encrypted store it is sealed by the same data keys, which are not in it: ``backup_keys``,
+    given as ``sealed_by`` by whoever keeps them apart; else ``store`` must still have them when the
+    backup is finished. Returns the facts of the galleries in it. One that is dropped meanwhile is
+    left out, and those of tenants that had no data key yet.
     Raises InvalidRequestError if ``file`` exists, unless ``force``, and UnavailableError.
     """
     with new_file(file, force=force) as made:
         copied: list[GalleryInfo] = []
-        wanted = list(keys(store))  # first: tenants that come after their keys are read have none
-        vault = _fixed(store, backup_keys(store))
+        wanted = list(keys(store))
+        found = backup_keys(store) if sealed_by is None else sealed_by
+        vault, tenants = _fixed(store, found), {key.tenant for key in found}
+        if vault is not None:
+            wanted = [key for key in wanted if tenant_of(key) in tenants]
         with contextlib.closing(GalleryStore(sqlite_url(made), vault=vault)) as target:
             for key in wanted:
                 with contextlib.suppress(GalleryNotFoundError):
@@ -55,6 +65,8 @@ def backup(
         seal(made)
         with contextlib.closing(_opened_again(made, file, vault)) as written:
             verify(written, copied, file.name)
+            if sealed_by is None:
+                _check_still_there(store, written)
     return copied
 
 
@@ -144,6 +156,14 @@ def _opened_again(made: Path, file: Path, vault: Vault | None) -> BackupFile:
         raise UnavailableError(f"{file.name} can't be trusted: it reads back damaged") from None
 
 
+def _check_still_there(store: GalleryStore, written: BackupFile) -> None:
+    there = {(key.tenant, key.version) for key in EncryptionStore(store).wrapped_keys()}
+    if written.sealed_by() - there:
+        raise UnavailableError(
+            "the data keys that sealed the backup are gone, a rotation ran meanwhile: back up again"
+        )
+
+
 def _fixed(store: GalleryStore, keys: list[WrappedKey]) -> Vault | None:
     return None if store.vault is None else Vault(store.vault.master, fixed=keys)
 
@@ -159,7 +179,13 @@ def _unreadable(
         raise ConfigError(f"{file.name} is sealed: give the master key in {WHERE}")
     there = {(key.tenant, key.version): key for key in keys}
     lost = unreadable(store.vault.master, [there[one] for one in needed & there.keys()])
-    return {tenant for tenant, _ in needed - there.keys()} | {key.tenant for key in lost}
+    missing = {tenant for tenant, _ in needed - there.keys()} | {key.tenant for key in lost}
+    # Another database has versions of the same numbers.
+    return missing | {
+        tenant
+        for tenant, version in needed
+        if tenant not in missing and not source.opens(tenant, version)
+    }
 
 
 def _refuse_existing(store: GalleryStore, wanted: list[str]) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from serve_app.access import NO_LIMITS, ApiKey, Quota, Scope, strictest
 from serve_app.access.changes import AccessNews, Spent, TenantHolding, TenantQuota
-from serve_app.errors import InvalidRequestError, KeyNotFoundError
+from serve_app.errors import KeyNotFoundError
+from serve_app.index.store.living import check_living
 from serve_app.index.store.schema import HIDDEN, api_key, counter, gallery, rate, tenant
 from serve_app.types import OPERATOR, Caller
 
@@ -26,9 +27,7 @@ ACCESS = "access"
 def add_key(connection: Connection, key: ApiKey) -> ApiKey:
     """``key`` with its revision. Raises InvalidRequestError for a tenant that was erased."""
     revision = next_revision(connection)
-    gone = select(tenant.c.name).where(tenant.c.name == key.tenant, tenant.c.erased_at.is_not(None))
-    if connection.execute(gone).first() is not None:
-        raise InvalidRequestError(f"tenant {key.tenant} was erased: choose another name")
+    check_living(connection, key.tenant)
     connection.execute(
         insert(api_key).values(
             id=key.id,

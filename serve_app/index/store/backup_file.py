@@ -11,13 +11,14 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Engine, create_engine, select
+from sqlalchemy import URL, Connection, Engine, create_engine, select
 from sqlalchemy.exc import DBAPIError
 
 from serve_app.encryption import Vault
 from serve_app.errors import ConfigError, UnavailableError
 from serve_app.index.store.engine import revisions
 from serve_app.index.store.schema import READY, gallery, metadata, template
+from serve_app.index.store.sealed_rows import TEMPLATE, opened
 from serve_app.index.store.sqlite import CONNECTIONS
 from serve_app.index.store.store import GalleryStore
 from serve_app.index.store.transactions import Transactions
@@ -33,6 +34,9 @@ OTHER_VERSION = (
 UNFINISHED = (
     "was not closed, or is in use: what is beside it is part of it; use `face-serve backup`"
 )
+
+TRIED = 10
+"""Rows, until a key is said not to be theirs."""
 
 
 class BackupFile(GalleryStore):
@@ -54,6 +58,25 @@ class BackupFile(GalleryStore):
         )
         rows = self._transactions.query(lambda connection: connection.execute(query).all())
         return {(row.tenant, row.key_version) for row in rows}
+
+    def opens(self, tenant: str, version: int) -> bool:
+        """Whether that key of its vault is the one that sealed rows here: one of some tells, should
+        others be damaged."""
+        query = (
+            select(*TEMPLATE, gallery.c.key, gallery.c.generation)
+            .join_from(template, gallery, gallery.c.generation == template.c.generation)
+            .where(gallery.c.tenant == tenant, template.c.key_version == version)
+            .limit(TRIED)
+        )
+
+        def one_opens(connection: Connection) -> bool:
+            for row in connection.execute(query).all():
+                with contextlib.suppress(UnavailableError):
+                    opened(connection, row.key, row.generation, [row])
+                    return True
+            return False
+
+        return self._transactions.query(one_opens)
 
 
 def seal(file: Path) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from serve_app.encryption import DataKey, TenantKeys, UnreadableError, Vault, WrappedKey
-from serve_app.errors import InvalidRequestError, UnavailableError
-from serve_app.index.store.schema import counter, data_key, tenant
+from serve_app.errors import UnavailableError
+from serve_app.index.store.living import check_living
+from serve_app.index.store.schema import counter, data_key
 
 VAULT = "face_serve_vault"
 MADE = "data keys"
@@ -45,19 +46,23 @@ def sealing(connection: Connection, name: str) -> TenantKeys | None:
     """The keys of the tenant ``name``, held until the transaction is over; None where nothing is
     encrypted. To be called where something is written.
 
-    Raises UnavailableError if one can't be unwrapped, InvalidRequestError for an erased tenant;
-    DataKeyWantedError before there is one, which ``Transactions.write`` sees to.
+    Raises UnavailableError if one can't be unwrapped, and without a vault if anything is encrypted;
+    InvalidRequestError for an erased tenant; DataKeyWantedError before there is one, which
+    ``Transactions.write`` sees to.
     """
     vault = vault_of(connection)
     if vault is None:
+        if connection.execute(select(data_key.c.version).limit(1)).first() is not None:
+            raise UnavailableError(LOCKED)  # or plain rows would be among sealed ones
         return None
     if (keys := _fixed(vault, name)) is not None:
         if not keys.versions:
             raise UnavailableError(LOCKED)
         return keys
-    rows = wrapped(connection, name, share=True)
+    # Again: PostgreSQL's statement doesn't see a version that came while it waited for the lock.
+    rows = wrapped(connection, name, share=True) and wrapped(connection, name)
     if not rows:
-        _check_living(connection, name)  # here it fails alone, not with its neighbours
+        check_living(connection, name)  # here it fails alone, not with its neighbours
         raise DataKeyWantedError(name)
     return _learnt(vault, name, rows)
 
@@ -132,7 +137,7 @@ def add(connection: Connection, name: str, version: int) -> WrappedKey:
     """A new version, after ``lock``. Raises InvalidRequestError for an erased tenant."""
     vault = vault_of(connection)
     assert vault is not None
-    _check_living(connection, name)
+    check_living(connection, name)
     made = vault.new(name, version)
     _insert(connection, made)
     return made
@@ -154,12 +159,6 @@ def destroy(connection: Connection, name: str, versions: Sequence[int]) -> None:
     )
     if vault := vault_of(connection):
         vault.forget(name)
-
-
-def _check_living(connection: Connection, name: str) -> None:
-    gone = select(tenant.c.name).where(tenant.c.name == name, tenant.c.erased_at.is_not(None))
-    if connection.execute(gone).first() is not None:
-        raise InvalidRequestError(f"tenant {name} was erased: choose another name")
 
 
 def _insert(connection: Connection, key: WrappedKey) -> None:

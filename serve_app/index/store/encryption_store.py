@@ -140,6 +140,7 @@ class EncryptionStore:
             data_keys.lock(connection)
             data_keys.hold(connection, tenant)
             needed = {row.key_version for row in _snapshots(connection, tenant)}
+            needed |= resealing.counts(connection, tenant).keys()  # nobody seals any more
             gone = [version for version in old if version not in needed]
             data_keys.destroy(connection, tenant, gone)
             return gone

@@ -21,6 +21,7 @@ from serve_app.errors import (
 )
 from serve_app.index.staged import RowOutcome
 from serve_app.index.store import input_rows
+from serve_app.index.store.living import check_living
 from serve_app.index.store.schema import STAGING, gallery, job, job_row
 from serve_app.tenancy import tenant_of
 from serve_app.types import OPERATOR, Caller, Job, JobMode, JobRejection, JobState
@@ -38,11 +39,13 @@ def submit(
     caller: Caller,
 ) -> Job:
     """A new job, or the one of this id if the same was asked. What its digest leaves out (limits,
-    the report) is from now on as it is asked now. Raises OperationReusedError."""
+    the report) is from now on as it is asked now. Raises OperationReusedError,
+    InvalidRequestError for an erased tenant."""
     if tenant_of(job_id) != tenant_of(key):
         raise ValueError("a job is of its gallery's tenant, by its id too")
     row = find(connection, job_id, lock=True)
     if row is None:
+        check_living(connection, tenant_of(key))
         now = time.time()
         new = insert(job).values(
             id=job_id,

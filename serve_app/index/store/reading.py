@@ -22,7 +22,7 @@ from serve_app.errors import UnavailableError
 from serve_app.index.records import DAMAGED, Changes, TemplateRows, Totals
 from serve_app.index.store.damage import read_gallery, read_page, read_templates
 from serve_app.index.store.schema import HIDDEN, gallery, snapshot, template
-from serve_app.index.store.sealed_rows import TEMPLATE, labels_of, of_label, opened
+from serve_app.index.store.sealed_rows import LABELS, TEMPLATE, labels_of, of_label, opened
 from serve_app.index.store.writing import find
 from serve_app.tenancy import tenant_of
 from serve_app.types import GalleryEntry, GalleryInfo, Shard, TemplateEntry
@@ -108,7 +108,7 @@ def templates(
     """Up to ``limit`` templates with ids above ``after_id``, by id; of one label if it is given.
     Two queries, of the keys too, where something is encrypted."""
     query = (
-        select(*TEMPLATE)
+        select(*LABELS)
         .where(_live(info), template.c.id > after_id)
         .order_by(template.c.id)
         .limit(limit)

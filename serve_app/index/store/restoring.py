@@ -16,6 +16,7 @@ from serve_app.index.store import auditing
 from serve_app.index.store.auditing import Entry
 from serve_app.index.store.damage import check_of_gallery
 from serve_app.index.store.forgetting import IDS_A_STATEMENT, forget_previous
+from serve_app.index.store.living import check_living
 from serve_app.index.store.schema import gallery, operation, template
 from serve_app.index.store.sealed_rows import template_rows_of
 from serve_app.index.store.writing import change_gallery, find
@@ -70,6 +71,7 @@ def _exists(key: str) -> GalleryExistsError:
 
 
 def _begin(connection: Connection, key: str, entry: GalleryEntry) -> str:
+    check_living(connection, tenant_of(key))
     generation = uuid.uuid4().hex
     info = entry.info
     facts = {

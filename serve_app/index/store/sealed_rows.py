@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, and_, or_
+from sqlalchemy import ColumnElement, Connection, and_, case, or_
 
 from serve_app.encryption import DataKey, TenantKeys, UnreadableError
 from serve_app.encryption.pairs import Kind, open_pairs, seal_pairs
@@ -33,6 +33,17 @@ TEMPLATE = (
     template.c.key_version,
 )
 """What ``opened`` takes."""
+
+LABELS = (
+    template.c.id,
+    template.c.label,
+    case((template.c.key_version.is_not(None), template.c.embedding), else_=None).label(
+        "embedding"
+    ),
+    template.c.crc,
+    template.c.key_version,
+)
+"""What ``labels_of`` takes: a plain row comes without its embedding, which is most of it."""
 
 Opened = tuple[int, str, bytes, int]
 
@@ -137,7 +148,7 @@ def opened(connection: Connection, key: str, generation: str, rows: Sequence[Any
 def labels_of(
     connection: Connection, key: str, generation: str, rows: Sequence[Any]
 ) -> dict[int, str]:
-    """Ids and labels of rows of ``TEMPLATE``'s columns."""
+    """Ids and labels of rows of ``LABELS``' columns."""
     return {row[0]: row[1] for row in opened(connection, key, generation, rows)}
 
 
@@ -152,8 +163,8 @@ def of_label(
         template.c.label == label,
     )
     keys = (sealing if held else present)(connection, tenant_of(key))
-    if keys is None:
-        return plain
+    if keys is None:  # any that is sealed may be: whoever opens it is told that it's locked
+        return or_(plain, template.c.key_version.is_not(None))
     owner, name = generation.encode(), encoded(label)
     return or_(
         plain,

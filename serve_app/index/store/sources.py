@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from serve_app.encryption.pairs import Kind
 from serve_app.index.store.schema import template, template_source
-from serve_app.index.store.sealed_rows import TEMPLATE, labels_of, seal_texts, texts_opener
+from serve_app.index.store.sealed_rows import LABELS, labels_of, seal_texts, texts_opener
 from serve_app.types import GalleryInfo
 
 
@@ -55,7 +55,7 @@ def sources(
     """Id, source and label of up to ``limit`` templates whose source was kept, by id."""
     kept = template_source.c
     query = (
-        select(*TEMPLATE, kept.source, kept.key_version.label("source_version"))
+        select(*LABELS, kept.source, kept.key_version.label("source_version"))
         .join_from(
             template_source,
             template,

@@ -32,9 +32,10 @@ from serve_app.index.records import DAMAGED, check_fits
 from serve_app.index.store.answers import Answered, keep, kept
 from serve_app.index.store.damage import check_of_gallery, read_gallery
 from serve_app.index.store.forgetting import clear_templates, forget_previous
+from serve_app.index.store.living import check_living
 from serve_app.index.store.room import check_room
 from serve_app.index.store.schema import HIDDEN, gallery, template
-from serve_app.index.store.sealed_rows import TEMPLATE, labels_of, of_label, template_rows_of
+from serve_app.index.store.sealed_rows import LABELS, labels_of, of_label, template_rows_of
 from serve_app.tenancy import tenant_of
 from serve_app.types import Receipt, Vectors
 
@@ -64,7 +65,7 @@ def receipt(connection: Connection, answered: Answered, mutation: Mutation) -> R
     labels = None
     if getattr(mutation, "with_labels", False):
         rows = connection.execute(
-            select(*TEMPLATE)
+            select(*LABELS)
             .where(
                 template.c.generation == answered.generation,
                 template.c.added_seq <= answered.seq,
@@ -122,6 +123,7 @@ def _create(connection: Connection, mutation: Create) -> Answered:
         if answered := kept(connection, mutation.operation):
             return answered
         raise exists(mutation.key)
+    check_living(connection, tenant_of(mutation.key))
     check_room(connection, mutation.by, faces=count, galleries=1)
     facts = {
         "key": mutation.key,
@@ -187,7 +189,7 @@ def _remove(
 
 def labelled(connection: Connection, row: Row[Any], label: str) -> list[int]:
     rows = connection.execute(
-        select(*TEMPLATE).where(
+        select(*LABELS).where(
             template.c.generation == row.generation,
             template.c.removed_seq.is_(None),
             of_label(connection, row.key, row.generation, label, held=True),
