@@ -56,7 +56,7 @@ class AuditStore:
         """What is wrong with all chains, or with one: the first of each; and how many rows fit.
 
         ``against``: heads that were kept elsewhere. ``keep_s``: rows older than so many seconds
-        may be pruned; None: none may, as far as ``against`` tells of them.
+        may be pruned; None: none may since a head was kept, or ever where none was.
         """
         kept = {head.chain: head for head in against if chain in (None, head.chain)}
         names = set(self._transactions.query(audit_reading.chains)) | kept.keys()
@@ -67,8 +67,9 @@ class AuditStore:
             walked = self._walk(name, kept.get(name))
             rows += walked.next - walked.first
             complaint = walked.complaint
-            if complaint is None and name in kept:
-                complaint = verifying.compared(walked, kept[name], pruned_before=pruned_before)
+            if complaint is None:
+                head = kept.get(name)
+                complaint = verifying.compared(walked, head, pruned_before=pruned_before)
             if complaint is not None:
                 complaints.append(complaint)
         return complaints, rows
