@@ -41,6 +41,8 @@ def forge(commands: Commands, *statements: str) -> None:
 def test_verify(staff: Commands) -> None:
     assert staff.run("audit", "verify") == "4 rows verified: nothing was changed\n"
     assert staff.run("audit", "verify", "--gallery", "staff").startswith("3 rows")
+    with pytest.raises(InvalidRequestError, match="no audit log"):
+        staff.run("audit", "verify", "--gallery", "stafff")
     forge(staff, "UPDATE audit SET actor = 'nobody' WHERE chain = 'staff' AND number = 1")
     result = staff.invoke("audit", "verify")
     assert result.exit_code == 1
