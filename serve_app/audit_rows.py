@@ -79,13 +79,16 @@ class AuditQuery:
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """The end of a chain at a moment: to be kept elsewhere. ``at``: of its newest row, seconds
-    since the epoch; None where that was pruned."""
+    """The ends of a chain at a moment: to be kept elsewhere. ``at``: of its newest row, seconds
+    since the epoch; None where that was pruned. ``first``: number of the oldest row that was there,
+    ``first_at``: of that row; None where it isn't known."""
 
     chain: str
     next: int
     digest: bytes
     at: float | None = None
+    first: int = 0
+    first_at: float | None = None
 
 
 def digest_of(before: bytes, row: AuditRow) -> bytes:

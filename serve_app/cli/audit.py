@@ -22,7 +22,7 @@ from serve_app.cli.database import (
     read_service_args,
 )
 from serve_app.cli.durations import seconds_of
-from serve_app.cli.output import counted, printable
+from serve_app.cli.output import counted, note, printable
 from serve_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ def verify(
         Path | None,
         typer.Option(help="What `audit heads` wrote before: finds what was cut off or rewritten."),
     ] = None,
+    pruned: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="What `audit prune --older-than` was given by hand."),
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     data_dir: DataDirOption = None,
 ) -> None:
@@ -60,9 +64,12 @@ def verify(
 
     Without --against it can't be told whether rows were cut off at the end together with the head,
     or a chain was written anew from some row on: whoever may write in the database can do either.
+    The oldest rows may be gone only as audit.keep_days and --pruned say.
     """
     kept = [] if against is None else _read_heads(against)
-    keep_s = read_service_args(config, data_dir, os.environ).audit.keep_s
+    by_hand = None if pruned is None else seconds_of("--pruned", pruned)
+    by_upkeep = read_service_args(config, data_dir, os.environ).audit.keep_s
+    keep_s = min((one for one in (by_hand, by_upkeep) if one is not None), default=None)
     with _opened(config, data_dir) as log:
         complaints, rows = log.verify(gallery, kept, keep_s)
     for complaint in complaints:
@@ -107,7 +114,14 @@ def heads(
     with _opened(config, data_dir) as log:
         found = log.heads(gallery)
     facts = [
-        {"gallery": head.chain, "rows": head.next, "digest": head.digest.hex(), "at": head.at}
+        {
+            "gallery": head.chain,
+            "rows": head.next,
+            "digest": head.digest.hex(),
+            "at": head.at,
+            "first": head.first,
+            "first_at": head.first_at,
+        }
         for head in found
     ]
     with written(output) as file:
@@ -131,6 +145,8 @@ def prune(
     with _opened(config, data_dir) as log:
         pruned = log.prune(keep_s)
     print(f"{counted(pruned, 'row')} removed")
+    if pruned:
+        note(f"keep heads anew (`audit heads`); verify takes older ones with --pruned {older_than}")
 
 
 @contextlib.contextmanager
@@ -162,12 +178,18 @@ def _read_heads(file: Path) -> list[ChainHead]:
                 str(head["gallery"]),
                 int(head["rows"]),
                 bytes.fromhex(head["digest"]),
-                None if head["at"] is None else float(head["at"]),
+                _moment(head["at"]),
+                int(head.get("first", 0)),
+                _moment(head.get("first_at")),
             )
             for head in json.loads(file.read_text(encoding="utf-8"))["heads"]
         ]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise ConfigError(f"{file.name} is not what `face-serve audit heads` writes") from None
+
+
+def _moment(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _complaint(complaint: Complaint) -> str:

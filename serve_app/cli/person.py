@@ -18,6 +18,7 @@ from serve_app.cli.output import complain, counted, note
 
 if TYPE_CHECKING:
     from serve_app.held import HeldRow, HeldTemplate
+    from serve_app.index.store import GalleryStore
 
 app = typer.Typer(help="What is held about a person: export it, erase it.",
                   no_args_is_help=True, rich_markup_mode=None)  # fmt: skip
@@ -50,6 +51,7 @@ def export(
     templates: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        _check(store, tenant)
         people, after = PeopleStore(store), None
         while True:
             page = people.held(tenant, label, after, PAGE, embeddings=embeddings)
@@ -81,6 +83,7 @@ def erase(
     if not yes:
         typer.confirm("Erase this label in every gallery of the tenant?", abort=True)
     with contextlib.closing(open_store(config, data_dir, os.environ)) as store:
+        _check(store, tenant)
         done = PeopleStore(store).erase(tenant, label)
     for one in done.erased:
         what = "row of a job's input" if one.where == "input" else f"{one.where} template"
@@ -93,6 +96,28 @@ def erase(
     if done.failed:
         complain("not erased in " + ", ".join(done.failed) + ": run it again")
         raise typer.Exit(1)
+
+
+def _check(store: GalleryStore, tenant: str) -> None:
+    """Refuse a tenant that is not there, and say where is looked. Raises InvalidRequestError."""
+    from serve_app.errors import InvalidRequestError
+    from serve_app.index.store.access_store import AccessStore
+    from serve_app.index.store.encryption_store import EncryptionStore
+    from serve_app.policy import check_tenant
+
+    if tenant:
+        check_tenant(tenant)
+    named = {one.tenant.name for one in AccessStore(store).holdings()}
+    known = named | set(EncryptionStore(store).tenants())  # also "", of no tenant
+    if tenant not in known:
+        raise InvalidRequestError(
+            f"there is no tenant {tenant}: `face-serve tenants list` names those that there are"
+        )
+    looked = f"looking at galleries of {f'tenant {tenant}' if tenant else 'no tenant'} only"
+    others = sorted(known - {tenant, ""})
+    without = "those of no tenant" if tenant else ""
+    rest = ", ".join(filter(None, [without, *others]))
+    note(f"{looked}; not looked at: {rest}" if rest else looked)
 
 
 def _template(held: HeldTemplate) -> dict[str, Any]:

@@ -41,6 +41,8 @@ def forge(commands: Commands, *statements: str) -> None:
 def test_verify(staff: Commands) -> None:
     assert staff.run("audit", "verify") == "4 rows verified: nothing was changed\n"
     assert staff.run("audit", "verify", "--gallery", "staff").startswith("3 rows")
+    with pytest.raises(InvalidRequestError, match="no audit log"):
+        staff.run("audit", "verify", "--gallery", "stafff")
     forge(staff, "UPDATE audit SET actor = 'nobody' WHERE chain = 'staff' AND number = 1")
     result = staff.invoke("audit", "verify")
     assert result.exit_code == 1
@@ -108,8 +110,18 @@ def test_export(staff: Commands, tmp_path: Path) -> None:
 def test_prune(staff: Commands) -> None:
     assert staff.run("audit", "prune", "--older-than", "365d", "--yes") == "0 rows removed\n"
     assert staff.invoke("audit", "prune", "--older-than", "0s").exit_code == 1  # nobody said yes
-    assert staff.run("audit", "prune", "--older-than", "0s", "--yes") == "4 rows removed\n"
-    assert staff.run("audit", "verify") == "0 rows verified: nothing was changed\n"
+    said = staff.run("audit", "prune", "--older-than", "0s", "--yes")
+    assert "4 rows removed\n" in said
+    assert "--pruned 0s" in said
+    result = staff.invoke("audit", "verify")
+    assert result.exit_code == 1
+    assert "gallery staff: row 0 to 2, the oldest, were removed" in result.output
+    whole = "0 rows verified: nothing was changed\n"
+    assert staff.run("audit", "verify", "--pruned", "0s") == whole
+    heads = staff.data_dir / "heads.json"
+    staff.run("audit", "heads", "--output", str(heads))
+    assert json.loads(heads.read_text())["heads"][1]["first"] == 3
+    assert "nothing was changed" in staff.run("audit", "verify", "--against", str(heads))
     with pytest.raises(ConfigError, match="--older-than"):
         staff.run("audit", "prune", "--older-than", "a year", "--yes")
 

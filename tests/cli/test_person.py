@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.errors import UnavailableError
+from serve_app.errors import InvalidRequestError, UnavailableError
 from serve_app.index.store import label_erasing
 from tests.index.samples import DIMENSION, labels_of
 from tests.index.spread import ANN, spread
@@ -26,7 +26,7 @@ def many(commands: Commands) -> Commands:
 
 def test_export(many: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve_app.cli.person.PAGE", 2)
-    held = json.loads(many.run("people", "export", ANN))
+    held = json.loads(many.invoke("people", "export", ANN).stdout)
     assert (held["label"], held["tenant"]) == (ANN, "")
     assert [(one["gallery"], one["where"], one["id"]) for one in held["templates"]] == [
         ("staff", "served", 3),
@@ -69,6 +69,17 @@ def test_erase(many: Commands) -> None:
     store.close()
     many.run("people", "erase", ANN, "--tenant", "acme", "--yes")
     assert "acme/staff,build,add,erase_label" in chains(many)
+
+
+@pytest.mark.parametrize("command", [["export", ANN], ["erase", ANN, "--yes"]])
+def test_whose_galleries_are_looked_at(many: Commands, command: list[str]) -> None:
+    for wrong, said in (("acmee", "no tenant acmee"), ("a/b", "a tenant's name")):
+        with pytest.raises(InvalidRequestError, match=said):
+            many.run("people", *command, "--tenant", wrong)
+    said = many.invoke("people", *command).stderr
+    assert "looking at galleries of no tenant only; not looked at: acme\n" in said
+    said = many.invoke("people", *command, "--tenant", "acme").stderr
+    assert "galleries of tenant acme only; not looked at: those of no tenant\n" in said
 
 
 def chains(commands: Commands) -> list[str]:

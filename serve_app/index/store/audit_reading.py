@@ -53,17 +53,20 @@ def chains(connection: Connection) -> list[str]:
 
 def heads(connection: Connection, chain: str | None) -> list[ChainHead]:
     """Of all chains that have had a row, or of one, by name."""
-    newest = and_(audit.c.chain == audit_chain.c.chain, audit.c.number == audit_chain.c.next - 1)
+    last, oldest = audit.alias("last"), audit.alias("oldest")
+    newest = and_(last.c.chain == audit_chain.c.chain, last.c.number == audit_chain.c.next - 1)
+    first = and_(oldest.c.chain == audit_chain.c.chain, oldest.c.number == audit_chain.c.first)
     query = (
-        select(audit_chain, audit.c.at)
-        .join(audit, newest, isouter=True)
+        select(audit_chain, last.c.at, oldest.c.at.label("first_at"))
+        .join(last, newest, isouter=True)
+        .join(oldest, first, isouter=True)
         .where(audit_chain.c.next > 0)
         .order_by(audit_chain.c.chain)
     )
     if chain is not None:
         query = query.where(audit_chain.c.chain == chain)
     return [
-        ChainHead(row.chain, row.next, bytes(row.digest), row.at)
+        ChainHead(row.chain, row.next, bytes(row.digest), row.at, row.first, row.first_at)
         for row in connection.execute(query)
     ]
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from serve_app.audit_rows import AuditPlace, AuditQuery, AuditRow, ChainHead
+from serve_app.errors import InvalidRequestError
 from serve_app.index.store import audit_reading, verifying
 from serve_app.index.store.store import GalleryStore
 from serve_app.index.store.verifying import Complaint, Walked
@@ -56,10 +57,16 @@ class AuditStore:
         """What is wrong with all chains, or with one: the first of each; and how many rows fit.
 
         ``against``: heads that were kept elsewhere. ``keep_s``: rows older than so many seconds
-        may be pruned; None: none may, as far as ``against`` tells of them.
+        may be pruned; None: none may since a head was kept, or ever where none was. Raises
+        InvalidRequestError where there is nothing of ``chain``, nor a kept head.
         """
         kept = {head.chain: head for head in against if chain in (None, head.chain)}
         names = set(self._transactions.query(audit_reading.chains)) | kept.keys()
+        if chain is not None and chain not in names:
+            raise InvalidRequestError(
+                "this gallery has no audit log, nor a kept head: `face-serve audit heads` lists "
+                "those that have one"
+            )
         pruned_before = None if keep_s is None else time.time() - keep_s
         complaints: list[Complaint] = []
         rows = 0
@@ -67,8 +74,9 @@ class AuditStore:
             walked = self._walk(name, kept.get(name))
             rows += walked.next - walked.first
             complaint = walked.complaint
-            if complaint is None and name in kept:
-                complaint = verifying.compared(walked, kept[name], pruned_before=pruned_before)
+            if complaint is None:
+                head = kept.get(name)
+                complaint = verifying.compared(walked, head, pruned_before=pruned_before)
             if complaint is not None:
                 complaints.append(complaint)
         return complaints, rows

@@ -55,7 +55,7 @@ def write(connection: Connection, entries: Sequence[Entry]) -> None:
     """Append ``entries`` to the chains of their galleries, in their order.
 
     Nothing where the store is told not to. Raises UnavailableError where a chain has rows beyond
-    its head.
+    its head, or a head that is none.
     """
     if not connection.get_execution_options().get(AUDITED, True):
         return
@@ -113,7 +113,9 @@ def refusal(
 
 def _append(connection: Connection, chain: str, entries: Sequence[Entry]) -> None:
     head = _head(connection, chain)
-    number, digest = head.next, bytes(head.digest)
+    if not isinstance(head.next, int) or not isinstance(head.digest, bytes):
+        raise UnavailableError(DAMAGED)  # SQLite keeps what no column of ours would be given
+    number, digest = head.next, head.digest
     now = round(time.time(), 3)  # as a place in a listing has it
     rows: list[dict[str, Any]] = []
     for entry in entries:

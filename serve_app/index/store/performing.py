@@ -25,17 +25,41 @@ from serve_app.types import Receipt
 def perform_all(
     connection: Connection, mutations: Sequence[Mutation]
 ) -> list[Receipt | FaceServeError]:
-    """Each of ``mutations`` alone, in their order; and the audit log of them all."""
+    """Each of ``mutations`` alone, in their order; and the audit log of them all. A chain that is
+    damaged fails the mutations of its gallery. Raises UnavailableError where there is no other."""
     keys = {mutation.key for mutation in mutations}
     if len(keys) > 1 and connection.dialect.name != "sqlite":
         # All in one order, or two replicas that have the same galleries in hand would deadlock.
         tenants = {tenant_of(key) for key in keys}
         query = select(gallery.c.id).where(gallery.c.tenant.in_(tenants), gallery.c.key.in_(keys))
         connection.execute(query.order_by(gallery.c.id).with_for_update()).all()
+    if len(keys) == 1:
+        return _told(connection, mutations)
+    try:
+        with connection.begin_nested():
+            return _told(connection, mutations)
+    except UnavailableError:  # of a chain: what else fails is an answer, or no error of ours
+        # By name, as chains are locked; those of one gallery stay in their order.
+        order = sorted(range(len(mutations)), key=lambda place: mutations[place].key)
+        answers = {place: _apart(connection, mutations[place]) for place in order}
+        return [answers[place] for place in range(len(mutations))]
+
+
+def _told(connection: Connection, mutations: Sequence[Mutation]) -> list[Receipt | FaceServeError]:
     entries: list[Entry] = []
     answers = [_audited(connection, mutation, entries) for mutation in mutations]
     auditing.write(connection, entries)
     return answers
+
+
+def _apart(connection: Connection, mutation: Mutation) -> Receipt | FaceServeError:
+    """With its audit log in a savepoint: what can't be told is not done."""
+    try:
+        with connection.begin_nested():
+            (answer,) = _told(connection, [mutation])
+            return answer
+    except UnavailableError as error:
+        return error
 
 
 def _audited(

@@ -101,23 +101,35 @@ def _end(walked: Walked, head: Row[Any] | None) -> Walked:
     return replace(walked, whole=True)
 
 
-def compared(walked: Walked, head: ChainHead, *, pruned_before: float | None) -> Complaint | None:
-    """What is wrong with a whole chain by what was kept of it elsewhere. ``pruned_before``: rows
-    that were older (seconds since the epoch) may have been pruned since."""
+def compared(
+    walked: Walked, head: ChainHead | None, *, pruned_before: float | None
+) -> Complaint | None:
+    """What is wrong with a whole chain by what was kept of it elsewhere; None: nothing was, so it
+    should begin at 0. ``pruned_before``: rows that were older (seconds since the epoch) may have
+    been pruned since; None: no row may."""
+    head = head or ChainHead(walked.chain, 0, GENESIS)
     last = head.next - 1
     if walked.next < head.next:
         return Complaint(head.chain, walked.next, f"to {last} were cut off since the head was kept")
+    if walked.first > head.first and not _explained(walked, head, pruned_before):
+        what = f"to {walked.first - 1}, the oldest, were removed, sooner than rows are kept here"
+        return Complaint(head.chain, head.first, what)
     digest = walked.kept.digest if walked.kept is not None else None
     if walked.first == head.next:  # just pruned, but its digest is left
         digest = walked.before
-    if digest is None:
-        if pruned_before is not None and head.at is not None and head.at < pruned_before:
-            return None
-        return Complaint(head.chain, last, "was pruned, sooner than rows are kept here")
-    if digest != head.digest:
+    if head.next and digest not in (None, head.digest):
         what = "is another than when the head was kept: the chain was written anew"
         return Complaint(head.chain, last, what)
     return None
+
+
+def _explained(walked: Walked, head: ChainHead, pruned_before: float | None) -> bool:
+    """Whether retention may have removed the rows from ``head.first`` to ``walked.first``, as far
+    as ``head`` dates them: its newest row where that went too, or else its oldest."""
+    if pruned_before is None:
+        return False
+    at = head.at if walked.first >= head.next else head.first_at
+    return at is None or at < pruned_before
 
 
 def _fits(before: bytes, row: AuditRow) -> bool:

@@ -68,21 +68,23 @@ def test_what_is_pruned_is_gone_and_the_rest_still_fits(
     assert log.prune(2.5 * HOUR_S) == 6
     assert log.prune(2.5 * HOUR_S) == 0
     assert [row.number for row in log.rows(AuditQuery(chain="a"))] == [2, 3, 4]
-    assert log.verify(against=heads) == ([], 9)
+    assert log.verify(against=heads, keep_s=2.5 * HOUR_S) == ([], 9)
+    assert len(log.verify(against=heads)[0]) == len(log.verify()[0]) == 3  # none may be
+    assert log.verify(against=log.heads()) == ([], 9)
     clock.now += HOUR_S
     any_store.add("a", ["x"], embeddings(1), with_labels=False)
-    assert log.verify(against=heads) == ([], 10)
+    assert log.verify(against=heads, keep_s=2.5 * HOUR_S) == ([], 10)
 
 
 def test_all_may_be_pruned(log: AuditStore, any_store: GalleryStore) -> None:
     heads = log.heads()
     assert log.prune(-1) == 15
-    assert log.verify(against=heads) == ([], 0)
+    assert log.verify(against=heads, keep_s=-1) == ([], 0)
     assert [(head.next, head.at) for head in log.heads()] == [(5, None)] * 3
     assert [head.digest for head in log.heads()] == [head.digest for head in heads]
     any_store.add("a", ["x"], embeddings(1), with_labels=False)
     assert [row.number for row in log.rows(AuditQuery(chain="a"))] == [5]
-    assert log.verify(against=heads) == ([], 1)
+    assert log.verify(against=heads, keep_s=-1) == ([], 1)
 
 
 def test_a_young_row_keeps_the_older_ones_after_it(
@@ -94,7 +96,7 @@ def test_a_young_row_keeps_the_older_ones_after_it(
     clock.now = now
     assert log.prune(2.5 * HOUR_S) == 6
     assert [row.number for row in audited_from(log, "a")] == [2, 3, 4, 5]
-    assert log.verify()[0] == []
+    assert log.verify(keep_s=2.5 * HOUR_S)[0] == []
 
 
 def audited_from(log: AuditStore, chain: str) -> list[AuditRow]:
@@ -116,6 +118,6 @@ def test_verified_while_it_is_written_and_pruned(any_store: GalleryStore) -> Non
     log = AuditStore(any_store)
     for _ in range(20):
         any_store.add("staff", ["x"], embeddings(1), with_labels=False)
-        assert log.verify()[0] == []
+        assert log.verify(keep_s=-1)[0] == []
         if log.heads()[0].next % 7 == 0:
             log.prune(-1)

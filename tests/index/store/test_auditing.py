@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from serve_app.audit_rows import AuditQuery
 from serve_app.errors import GalleryExistsError, GalleryMismatchError, QuotaError, UnavailableError
 from serve_app.index.copies.directory import IndexDirectory
 from serve_app.index.copies.parts import parts
@@ -136,6 +137,28 @@ def test_rows_beyond_the_head_stop_writers(any_store: GalleryStore, database_url
     with pytest.raises(UnavailableError, match="audit verify"):
         any_store.add("staff", ["x"], embeddings(1), with_labels=False)
     assert info_of(any_store).size == 4
+
+
+def test_a_damaged_chain_stops_no_other_gallery(any_store: GalleryStore, database_url: str) -> None:
+    for key in ("staff", "guests", "third"):
+        build(any_store, key)
+    any_store.add("staff", ["x"], embeddings(1), with_labels=False)
+    engine = create_engine(database_url)
+    tamper(engine, ["UPDATE audit_chain SET next = 1 WHERE chain = 'staff'"])
+    engine.dispose()
+    keys = ["guests", "staff", "third", "staff", "guests"]
+    answers = any_store.apply([Add(key, ["x"], embeddings(1)) for key in keys])
+    assert [isinstance(answer, UnavailableError) for answer in answers] == [
+        key == "staff" for key in keys
+    ]
+    assert {key: info_of(any_store, key).size for key in keys} == {
+        "guests": 5,
+        "staff": 4,
+        "third": 4,
+    }
+    rows = AuditStore(any_store).page(AuditQuery(chain="guests"))
+    assert [row.action for row in rows] == ["build", "add", "add"]
+    assert [one.chain for one in AuditStore(any_store).verify()[0]] == ["staff"]
 
 
 def test_jobs(any_store: GalleryStore) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
 from serve_app.audit_rows import FACTS, AuditQuery, AuditRow, ChainHead, digest_of
+from serve_app.errors import InvalidRequestError
 from serve_app.index.store import GalleryStore, verifying
 from serve_app.index.store.audit_store import AuditStore
 from serve_app.index.store.verifying import Complaint
@@ -98,7 +99,8 @@ def test_a_row_of_another_gallery(log: AuditStore, engine: Engine) -> None:
             "DELETE FROM audit_chain WHERE chain = 'guests'",
         ],
     )
-    assert complaint(log).number == 0
+    (only,), _ = log.verify()
+    assert (only.chain, only.number) == ("staff", 0)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_head_that_was_removed(log: AuditStore, engine: Engine) -> None:
 def test_rows_that_were_removed_with_a_head_moved_behind_them(
     log: AuditStore, engine: Engine
 ) -> None:
-    """As a pruning does: the chain is whole, but what was kept elsewhere tells."""
+    """As a pruning does, which none may here."""
     heads = log.heads()
     tamper(
         engine,
@@ -137,12 +139,35 @@ def test_rows_that_were_removed_with_a_head_moved_behind_them(
             "DELETE FROM audit WHERE chain = 'staff'",
         ],
     )
-    assert log.verify(against=heads) == ([], 1)  # up to the kept head itself nothing is missing
+    removed = "to 7, the oldest, were removed, sooner than rows are kept here"
+    for kept in ({}, {"against": heads}, {"against": heads, "keep_s": DAY_S}):
+        found = complaint(log, **kept)
+        assert (found.number, found.what) == (0, removed)
+    assert log.verify(against=log.heads())[0] == []  # kept anew
+    assert log.verify(keep_s=0)[0] == []
     older = [replace(head, next=3, digest=b"x" * 32) for head in heads if head.chain == "staff"]
     assert "sooner than" in complaint(log, against=older).what
     assert "sooner than" in complaint(log, against=older, keep_s=DAY_S).what
     ancient = [replace(head, at=1.0) for head in older]
     assert log.verify(against=ancient, keep_s=DAY_S)[0] == []
+
+
+def test_a_beginning_cut_off_with_the_triggers_on(log: AuditStore, engine: Engine) -> None:
+    heads = log.heads()
+    before = "(SELECT digest FROM audit WHERE chain = 'staff' AND number = 2)"
+    with engine.begin() as connection:
+        for statement in (
+            f"UPDATE audit_chain SET first = 3, before = {before} WHERE chain = 'staff'",
+            "DELETE FROM audit WHERE chain = 'staff' AND number < 3",
+        ):
+            connection.execute(text(statement))
+    for kept in ({}, {"against": heads}, {"against": heads, "keep_s": DAY_S}):
+        found = complaint(log, **kept)
+        assert (found.number, "to 2, the oldest, were removed" in found.what) == (0, True)
+    old_enough = [replace(head, first_at=1.0) for head in heads]
+    assert log.verify(against=old_enough, keep_s=DAY_S)[0] == []
+    all_gone = [replace(head, first_at=1.0, next=3) for head in heads if head.chain == "staff"]
+    assert complaint(log, against=all_gone, keep_s=DAY_S).number == 0
 
 
 def written_anew(rows: list[AuditRow], before: bytes) -> list[str]:
@@ -219,7 +244,11 @@ def test_heads_kept_elsewhere_fit_a_chain_that_grew(
     any_store.add("staff", ["x"], embeddings(1), with_labels=False)
     assert log.verify(against=heads) == ([], ROWS + 2)
     assert log.verify("staff", heads) == ([], ROWS + 1)
-    assert log.verify("nothing", heads) == ([], 0)
+    with pytest.raises(InvalidRequestError, match="no audit log"):
+        log.verify("nothing", heads)
+    kept_only = ChainHead("nothing", 1, b"x" * 32)
+    assert [one.chain for one in log.verify("nothing", [kept_only])[0]] == ["nothing"]
     newest = max(row.at for row in audited(any_store))
     staff = {head.chain: head for head in log.heads()}["staff"]
-    assert staff == ChainHead("staff", ROWS + 1, audited(any_store)[-1].digest, newest)
+    rows = audited(any_store)
+    assert staff == ChainHead("staff", ROWS + 1, rows[-1].digest, newest, 0, rows[0].at)
