@@ -19,7 +19,7 @@ from serve_app.access.changes import AccessNews, Spent, TenantHolding, TenantQuo
 from serve_app.errors import KeyNotFoundError
 from serve_app.index.store.living import check_living
 from serve_app.index.store.schema import HIDDEN, api_key, counter, gallery, rate, tenant
-from serve_app.types import OPERATOR, Caller
+from serve_app.types import Caller
 
 ACCESS = "access"
 
@@ -113,26 +113,24 @@ def holdings(connection: Connection) -> list[TenantHolding]:
 
 
 def limited_now(connection: Connection, caller: Caller) -> Caller:
-    """``caller`` with the quotas that its key and its tenant have now: a job may run for hours."""
-    if caller == OPERATOR:
-        return caller
-    quotas = [
-        Quota.parse(text)
-        for text in (
-            connection.execute(
-                select(api_key.c.quota).where(api_key.c.id == caller.actor)
-            ).scalar(),
-            connection.execute(
-                select(tenant.c.quota).where(tenant.c.name == caller.tenant)
-            ).scalar(),
-        )
-        if text is not None
-    ]
-    faces = galleries = None
-    for quota in quotas:
-        faces = strictest(faces, quota.faces)
-        galleries = strictest(galleries, quota.galleries)
-    return replace(caller, max_faces=faces, max_galleries=galleries)
+    """``caller`` with the quotas that its key (where it is known here) and its tenant have now: a
+    job may run for hours."""
+    of_key = select(api_key.c.quota).where(api_key.c.id == caller.actor)
+    of_tenant = select(tenant.c.quota).where(tenant.c.name == caller.tenant)
+    key = _quota(connection.execute(of_key).scalar())
+    shared = _quota(connection.execute(of_tenant).scalar()) or NO_LIMITS
+    faces, galleries = caller.max_faces, caller.max_galleries
+    if key is not None:
+        faces, galleries = key.faces, key.galleries
+    return replace(
+        caller,
+        max_faces=strictest(faces, shared.faces),
+        max_galleries=strictest(galleries, shared.galleries),
+    )
+
+
+def _quota(text: str | None) -> Quota | None:
+    return None if text is None else Quota.parse(text)
 
 
 def news(connection: Connection, known: int) -> AccessNews:
