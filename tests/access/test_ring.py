@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from serve_app.access import ALL_SCOPES, NO_LIMITS, Quota, Scope, secrets
+from serve_app.access import ALL_SCOPES, Quota, Scope, secrets
 from serve_app.access import ring as rings
 from serve_app.access.ring import MAX_AGE_S, WRONG, KeyRing
 from serve_app.errors import (
@@ -268,10 +268,6 @@ async def _until(reached: object) -> None:
     while not reached():
         assert time.monotonic() < ends
         await asyncio.sleep(0.01)
-
-
-def test_no_limits_is_none() -> None:
-    assert Quota() == NO_LIMITS
 
 
 async def test_many_that_wait_for_one_hash_make_one(

@@ -7,7 +7,6 @@ import pytest
 
 from serve_app.access.keys import parse_token
 from serve_app.access.secrets import verify
-from serve_app.cli.main import MISTAKE
 from serve_app.encryption import MasterKeys, Vault
 from serve_app.errors import ConfigError
 from serve_app.index.store import GalleryStore, sqlite_url
@@ -126,10 +125,9 @@ def test_tenants_are_listed_with_what_they_have(commands: Commands) -> None:
 def test_mistakes_are_told(commands: Commands, words: tuple[str, ...], said: str) -> None:
     commands.store().close()
     result = commands.invoke(*words)
-    assert result.exit_code != 0
     told = str(result.exception) if result.exit_code == 1 else result.output
+    assert result.exit_code in (1, 2)  # an error of ours, which ``main`` tells, or typer's own
     assert said in told
-    assert MISTAKE == 2
 
 
 def test_keys_are_revoked_where_no_master_key_is_to_be_had(commands: Commands) -> None:

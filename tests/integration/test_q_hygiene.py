@@ -77,8 +77,10 @@ def marks(guarded: Service, inputs: Path) -> Marks:
     for call in calls:
         for wrong in _wrong(call):
             _check_refusal(_ask(guarded, wrong, headers))
-        _check_refusal(_ask(guarded, call, {"Authorization": f"Bearer {token[:-1]}x"}))
-        _check_refusal(_ask(guarded, call, {"Authorization": f"Basic {token}"}))
+        for header in (f"Bearer {token[:-1]}{'A' if token[-1] != 'A' else 'B'}", f"Basic {token}"):
+            refused = _ask(guarded, call, {"Authorization": header})
+            assert refused.status_code == 401
+            _check_refusal(refused)
     probe = {"image": scene(FRIENDS), "indexKey": GALLERY, "visualize": True, "topk": 1}
     guarded.post("/face-recognition-infer", probe, headers)
     embedding = _embedding_of(guarded, headers, examples)

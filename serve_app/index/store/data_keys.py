@@ -27,6 +27,9 @@ LOCKED = (
     "args.encryption.keys; what an erased tenant had can't be read any more"
 )
 
+_ANY = select(data_key.c.version).limit(1)
+"""Made once: every change of a database that is not encrypted asks it."""
+
 
 class DataKeyWantedError(Exception):
     """A tenant has no data key yet. It is made in a transaction of its own, and the work begun
@@ -52,7 +55,7 @@ def sealing(connection: Connection, name: str) -> TenantKeys | None:
     """
     vault = vault_of(connection)
     if vault is None:
-        if connection.execute(select(data_key.c.version).limit(1)).first() is not None:
+        if connection.execute(_ANY).first() is not None:
             raise UnavailableError(LOCKED)  # or plain rows would be among sealed ones
         return None
     if (keys := _fixed(vault, name)) is not None:
